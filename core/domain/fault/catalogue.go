@@ -38,7 +38,7 @@ const (
 	CodeRateLimited        Code = "rate_limited"
 	CodeDeadlineExceeded   Code = "deadline_exceeded"
 	CodeClientClosed       Code = "client_closed_request"
-	CodeExpansionTooLarge  Code = "too_many_steps"         // over ident.MaxSteps or a configured limit
+	CodeExpansionTooLarge  Code = "too_many_steps"          // over ident.MaxSteps or a configured limit
 	CodeMissingIdempotency Code = "missing_idempotency_key" // strategy caller_provided without a key
 )
 
