@@ -1,0 +1,87 @@
+package configuration
+
+import "time"
+
+const mib = 1 << 20
+
+// Default returns the built-in configuration: a server for this machine alone,
+// with its own PostgreSQL. It needs no file.
+func Default() *Config {
+	breaker := DefaultBreaker{
+		FailureRatio: 0.5, MinimumVolume: 10, Window: 10 * time.Second, Timeout: 30 * time.Second, Probes: 2,
+	}
+	return &Config{
+		Environment: defaultEnvironment,
+		Common: Common{
+			Database: Database{
+				DataDir: ".tasker/postgres",
+				Migrate: MigrateAuto,
+				Pool: Pool{
+					MaxConnections:       25,
+					MinConnections:       5,
+					AcquireTimeout:       10 * time.Second,
+					IdleTimeout:          300 * time.Second,
+					MaxLifetime:          1800 * time.Second,
+					SlowAcquireThreshold: 100 * time.Millisecond,
+				},
+			},
+			Backoff: Backoff{
+				Default: []time.Duration{
+					time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, 60 * time.Second,
+				},
+				Max:           3600 * time.Second,
+				Multiplier:    2,
+				JitterEnabled: true,
+				JitterMax:     0.15,
+			},
+			CircuitBreakers: CircuitBreakers{
+				Default: breaker,
+				Components: Breakers{DatabaseWrites: Breaker{
+					FailureRatio: breaker.FailureRatio, MinimumVolume: breaker.MinimumVolume,
+					Window: breaker.Window, Timeout: time.Second, Probes: breaker.Probes,
+				}},
+			},
+			Telemetry: Telemetry{LogLevel: LogInfo, LogFormat: LogText, GOGC: 400},
+		},
+		Orchestration: Orchestration{
+			ShutdownTimeout: 30 * time.Second,
+			Web: Web{
+				Enabled:        true,
+				Host:           "127.0.0.1",
+				Port:           8080,
+				RequestTimeout: 30 * time.Second,
+				MaxBodyBytes:   2 * mib,
+				Auth:           Auth{APIKeyHeader: "X-API-Key"},
+			},
+			GRPC: GRPC{
+				Enabled:              true,
+				Host:                 "127.0.0.1",
+				Port:                 9190,
+				KeepaliveInterval:    30 * time.Second,
+				KeepaliveTimeout:     20 * time.Second,
+				MaxConcurrentStreams: 200,
+				MaxMessageBytes:      4 * mib,
+				EnableReflection:     true,
+				EnableHealthService:  true,
+			},
+			Actors: Actors{
+				TaskRequestChannelSize:     1000,
+				ResultProcessorChannelSize: 2000,
+				StepEnqueuerChannelSize:    1000,
+				TaskFinalizerChannelSize:   500,
+				MaxBatchMessages:           256,
+				MaxBatchBytes:              8 * mib,
+				ResultProcessorLoops:       1,
+			},
+			Dispatch: Dispatch{
+				LeaseDuration:      30 * time.Second,
+				HeartbeatInterval:  10 * time.Second,
+				MaxLeaseLosses:     5,
+				SafetyPollInterval: 10 * time.Second,
+				RecoveryInterval:   5 * time.Second,
+			},
+			Limits:    Limits{MaxContextBytes: mib, MaxResultBytes: mib},
+			Templates: Templates{OnChange: OnChangeRefuse},
+		},
+	}
+}

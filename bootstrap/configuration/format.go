@@ -1,0 +1,66 @@
+package configuration
+
+import (
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+var (
+	hostName   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?$`)
+	headerName = regexp.MustCompile("^[A-Za-z0-9_-]+$") // what is both a header and a gRPC metadata key
+	visible    = regexp.MustCompile(`^[!-~]+$`)
+	permission = regexp.MustCompile(`^[a-z_]+:(\*|[a-z_]+)$`)
+)
+
+// formats are the rules of text that tags name. Each returns what would be
+// right, or nothing. Whether the empty text is right is theirs to say, too.
+var formats = map[string]func(string) string{
+	"not_empty": func(s string) string {
+		if s == "" {
+			return "must not be empty"
+		}
+		return ""
+	},
+	"host": func(s string) string {
+		if _, err := netip.ParseAddr(s); err != nil && s != "" && !hostName.MatchString(s) {
+			return "must be an IP address or a host name, without a port"
+		}
+		return ""
+	},
+	"header": func(s string) string {
+		if !headerName.MatchString(s) {
+			return "must be a header name: letters, digits, - and _"
+		}
+		return ""
+	},
+	"key": func(s string) string {
+		if s != "" && !visible.MatchString(s) {
+			return "must be visible ASCII characters without spaces"
+		}
+		return ""
+	},
+	"permission": func(s string) string {
+		if !permission.MatchString(s) {
+			return "must be resource:action or resource:*, such as tasks:create or tasks:*"
+		}
+		return ""
+	},
+	"postgres_url": func(s string) string {
+		const right = "must be postgresql://user:password@host:5432/database"
+		scheme, _, hasScheme := strings.Cut(s, "://")
+		switch {
+		case s == "":
+			return ""
+		case !hasScheme && strings.Contains(s, "="): // libpq's other spelling: host=… dbname=…
+			return ""
+		case scheme != "postgresql" && scheme != "postgres":
+			return right
+		}
+		if _, err := url.Parse(s); err != nil {
+			return right + "; special characters of the password are %-encoded"
+		}
+		return ""
+	},
+}
