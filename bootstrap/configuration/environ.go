@@ -70,7 +70,7 @@ func trimIndex(key string) string {
 	return key
 }
 
-var reference = regexp.MustCompile(`\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}|\$\{`)
+var placeholder = regexp.MustCompile(`\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}|\$\{`)
 
 var errReference = errors.New("${ must be followed by a name and }: ${NAME} or ${NAME:-default}; a plain ${ is written $${")
 
@@ -83,8 +83,8 @@ func (y *layer) expand(raw any) (any, error) {
 		return raw, nil
 	}
 	var first error
-	out := reference.ReplaceAllStringFunc(s, func(match string) string {
-		parts := reference.FindStringSubmatch(match)
+	out := placeholder.ReplaceAllStringFunc(s, func(match string) string {
+		parts := placeholder.FindStringSubmatch(match)
 		name, byDefault, hasDefault := parts[1], parts[3], parts[2] != ""
 		value, set := y.lookup(name)
 		var err error

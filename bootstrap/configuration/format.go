@@ -47,20 +47,29 @@ var formats = map[string]func(string) string{
 		}
 		return ""
 	},
-	"postgres_url": func(s string) string {
-		const right = "must be postgresql://user:password@host:5432/database"
-		scheme, _, hasScheme := strings.Cut(s, "://")
-		switch {
-		case s == "":
-			return ""
-		case !hasScheme && strings.Contains(s, "="): // libpq's other spelling: host=… dbname=…
-			return ""
-		case scheme != "postgresql" && scheme != "postgres":
-			return right
-		}
-		if _, err := url.Parse(s); err != nil {
-			return right + "; special characters of the password are %-encoded"
-		}
+	"postgres_url": postgresURL,
+}
+
+// postgresURL accepts what the driver does, a URL with several hosts and
+// libpq's "host=… dbname=…" among it, but catches what people get wrong.
+func postgresURL(s string) string {
+	const right = "must be postgresql://user:password@host:5432/database"
+	scheme, rest, hasScheme := strings.Cut(s, "://")
+	switch {
+	case s == "", !hasScheme && strings.Contains(s, "="):
 		return ""
-	},
+	case !hasScheme || (scheme != "postgresql" && scheme != "postgres"):
+		return right
+	}
+	authority, path := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority, path = rest[:i], rest[i:]
+	}
+	path, _, _ = strings.Cut(path, "?")
+	user := authority[:max(0, strings.LastIndex(authority, "@"))]
+	// An @ behind the authority: a / or # of the password ended it early.
+	if _, err := url.Parse("postgresql://" + user + "@host"); err != nil || strings.Contains(path, "@") {
+		return right + "; special characters of user and password are %-encoded"
+	}
+	return ""
 }

@@ -120,7 +120,7 @@ var environmentName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 func (m *merge) files(src Sources, vars map[string]string, environment string) []string {
 	source := "TASKER_ENV"
 	if src.Environment != "" {
-		source = "environment"
+		source = "flag --" + flagEnvironment
 	}
 	if !environmentName.MatchString(environment) { // also keeps the path inside the folder
 		m.fail(source, "", "must be a name of small letters, digits, - and _, such as production")

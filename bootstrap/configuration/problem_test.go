@@ -92,7 +92,7 @@ func TestFileProblems(t *testing.T) {
 		},
 		"unencoded password": {
 			"[common.database]\nurl = \"postgresql://u:a%b@h/d\"", "common.database.url",
-			"must be postgresql://user:password@host:5432/database; special characters of the password are %-encoded",
+			"must be postgresql://user:password@host:5432/database; special characters of user and password are %-encoded",
 		},
 		"variable that is not set": {
 			"[common.database]\ndata_dir = \"${NOWHERE}\"", "common.database.data_dir",
@@ -155,6 +155,27 @@ func TestFileProblems(t *testing.T) {
 			want := configuration.Problem{Source: src.File, Key: tt.key, Message: tt.message}
 			require.Equal(t, []configuration.Problem{want}, problems(t, src))
 		})
+	}
+}
+
+func TestDatabaseURLs(t *testing.T) {
+	t.Parallel()
+	for url, right := range map[string]bool{
+		"":                                   true,
+		"postgresql://localhost/tasker":      true,
+		"postgres://u:p%25@h:5432/d?x=a@b":   true,
+		"postgresql://u:p@h1:1,h2:2/d":       true,
+		"postgresql:///d?host=/run/pg":       true,
+		"host=/run/postgresql dbname=tasker": true,
+		"localhost":                          false,
+		"mysql://localhost/tasker":           false,
+		"postgresql://u:a%b@h/d":             false,
+		"postgresql://u:a/b@h/d":             false,
+		"postgresql://u:a#b@h/d":             false,
+		"postgresql://u:a b@h/d":             false,
+	} {
+		_, _, err := configuration.Load(configuration.Sources{Overrides: map[string]any{"common.database.url": url}})
+		require.Equal(t, right, err == nil, url)
 	}
 }
 
@@ -232,6 +253,6 @@ func TestFilesThatAreNotThere(t *testing.T) {
 		Message: "no overlay staging in " + shipped + "/environments; there are: development, production, test",
 	}}, problems(t, configuration.Sources{Dir: shipped, Environ: []string{"TASKER_ENV=staging"}}))
 	require.Equal(t, []configuration.Problem{{
-		Source: "environment", Message: "must be a name of small letters, digits, - and _, such as production",
+		Source: "flag --environment", Message: "must be a name of small letters, digits, - and _, such as production",
 	}}, problems(t, configuration.Sources{Environment: "../../etc"}))
 }
