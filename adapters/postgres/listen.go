@@ -1,0 +1,122 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/plan"
+	"github.com/tasker-go/tasker/core/domain/step"
+	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+// message is what a transaction tells other servers: one, short, and coarse.
+type message struct {
+	Server    int32          `json:"s"`
+	Jobs      bool           `json:"j,omitempty"`
+	Waiting   bool           `json:"w,omitempty"`
+	Moved     bool           `json:"m,omitempty"`
+	Cancelled []ident.TaskID `json:"c,omitempty"`
+}
+
+// maxNamed keeps a message far below the 8000 bytes that NOTIFY allows. Who
+// cancels more tasks than this in one batch tells of some of them only: the
+// handlers of the others run to their end, and their results are stale.
+const maxNamed = 100
+
+func newsOf(server int32, d plan.Decision) string {
+	m := message{Server: server, Jobs: len(d.Jobs) > 0}
+	for i := range d.Steps {
+		m.Waiting = m.Waiting || d.Steps[i].State == step.WaitingForRetry
+	}
+	for i := range d.Tasks {
+		c := &d.Tasks[i]
+		m.Moved = m.Moved || c.Moved()
+		if c.State == task.Cancelled && len(m.Cancelled) < maxNamed {
+			m.Cancelled = append(m.Cancelled, c.ID)
+		}
+	}
+	if !m.Jobs && !m.Waiting && !m.Moved {
+		return ""
+	}
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return "" // plain fields always marshal
+	}
+	return string(raw)
+}
+
+// Wire listens to the other servers on a connection of its own.
+type Wire struct {
+	db  *DB
+	log *slog.Logger
+}
+
+var _ ports.Newswire = (*Wire)(nil)
+
+// NewWire returns a wire; see Listen.
+func NewWire(db *DB, log *slog.Logger) *Wire { return &Wire{db: db, log: log} }
+
+// Listen implements ports.Newswire.
+func (w *Wire) Listen(ctx context.Context, tell func(ports.News)) error {
+	const longest = 5 * time.Second
+	pause := 50 * time.Millisecond
+	for {
+		started := time.Now()
+		err := w.listenOnce(ctx, tell)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(started) > longest {
+			pause = 50 * time.Millisecond
+		}
+		w.log.WarnContext(ctx, "lost the line to other servers; connecting again", "error", err, "pause", pause)
+		retry := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			retry.Stop()
+			return nil
+		case <-retry.C:
+		}
+		pause = min(2*pause, longest)
+	}
+}
+
+func (w *Wire) listenOnce(ctx context.Context, tell func(ports.News)) error {
+	cfg, err := pgx.ParseConfig(w.db.url)
+	if err != nil {
+		return redactURL(err)
+	}
+	cfg.ConnectTimeout = 5 * time.Second
+	cfg.RuntimeParams["application_name"] = "tasker listen"
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{Channel}.Sanitize()); err != nil {
+		return err
+	}
+	// Whatever was said before this moment was missed.
+	tell(ports.News{Lost: true})
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return err
+		}
+		var m message
+		if err := json.Unmarshal([]byte(n.Payload), &m); err != nil {
+			w.log.WarnContext(ctx, "news that cannot be read", "error", err)
+			continue
+		}
+		if m.Server == w.db.Instance() {
+			continue
+		}
+		tell(ports.News{Server: m.Server, Jobs: m.Jobs, Waiting: m.Waiting, Moved: m.Moved, Cancelled: m.Cancelled})
+	}
+}

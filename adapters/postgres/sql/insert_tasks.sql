@@ -1,0 +1,12 @@
+insert into tasker.tasks (
+  task_id, created_at, updated_at, requested_at, template_id, priority, total, open, active,
+  retrying, failed, correlation_id, parent_correlation_id, state, namespace, initiator,
+  source_system, reason, tags, context, options)
+select u.task_id, $1, $1, coalesce(u.requested_at, $1), u.template_id, u.priority, u.total, u.open, u.active,
+       0, 0, u.correlation_id, u.parent_correlation_id, u.state, u.namespace, u.initiator,
+       u.source_system, u.reason, u.tags::jsonb, u.context::jsonb, u.options::jsonb
+from unnest($2::uuid[], $3::timestamptz[], $4::bigint[], $5::integer[], $6::integer[], $7::integer[],
+            $8::integer[], $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[],
+            $15::text[], $16::text[], $17::text[], $18::text[])
+     as u(task_id, requested_at, template_id, priority, total, open, active, correlation_id,
+          parent_correlation_id, state, namespace, initiator, source_system, reason, tags, context, options)

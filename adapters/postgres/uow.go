@@ -1,0 +1,137 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tasker-go/tasker/core/domain/plan"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+// Queue puts the jobs of ready steps into a pipeline, and takes steps out of
+// their queues in one. The job queue lives in the same database, but is another
+// adapter's affair.
+type Queue interface {
+	// Enqueue queues what makes the jobs visible to claims.
+	Enqueue(b *pgx.Batch, jobs []plan.Job)
+	// Claim queues the claim; reply is filled when the pipeline is read.
+	Claim(b *pgx.Batch, r ports.ClaimRequest, server int32, clockOffset time.Duration, reply *ports.ClaimReply)
+}
+
+// Store implements the ports that change tasks and steps.
+type Store struct {
+	*DB
+	queue Queue
+}
+
+var (
+	_ ports.UnitOfWork = (*Store)(nil)
+	_ ports.StepQueue  = (*Store)(nil)
+)
+
+// NewStore returns the store over a database and a job queue.
+func NewStore(db *DB, queue Queue) *Store { return &Store{DB: db, queue: queue} }
+
+// maxTries is how often a transaction is tried that meets others.
+const maxTries = 8
+
+// Run implements ports.UnitOfWork in two round trips: one that begins, claims,
+// locks and reads, and one that writes and commits.
+func (s *Store) Run(ctx context.Context, scope ports.Scope, decide func(*plan.Snapshot) (ports.Writes, error)) (ports.ClaimReply, error) {
+	for try := 1; ; try++ {
+		reply, err := s.runOnce(ctx, scope, decide)
+		if err == nil {
+			return reply, nil
+		}
+		if !repeatable(err) || try == maxTries {
+			return ports.ClaimReply{}, translate(err)
+		}
+		// The other transaction is over in a moment; meet it at another one.
+		wait := time.NewTimer(time.Duration(rand.Int64N(int64(try) * int64(5*time.Millisecond)))) //nolint:gosec // G404: spreads retries
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return ports.ClaimReply{}, ctx.Err()
+		case <-wait.C:
+		}
+	}
+}
+
+func (s *Store) runOnce(ctx context.Context, scope ports.Scope, decide func(*plan.Snapshot) (ports.Writes, error)) (ports.ClaimReply, error) {
+	conn, err := s.hot.Acquire(ctx)
+	if err != nil {
+		return ports.ClaimReply{}, fmt.Errorf("acquire a connection: %w", err)
+	}
+	defer conn.Release()
+	snap, err := s.load(ctx, conn, scope)
+	if err != nil {
+		rollback(ctx, conn)
+		return ports.ClaimReply{}, err
+	}
+	writes, err := decide(snap)
+	if err != nil || (writes.Empty() && writes.Claim.Empty()) {
+		rollback(ctx, conn)
+		return ports.ClaimReply{}, err
+	}
+	var reply ports.ClaimReply
+	if err := s.store(ctx, conn, snap, writes, &reply); err != nil {
+		rollback(ctx, conn)
+		return ports.ClaimReply{}, err
+	}
+	return reply, nil
+}
+
+// rollback leaves a connection as it was taken. One on which that fails is
+// closed when it is released, which rolls back too.
+func rollback(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().PgConn().TxStatus() != 'I' {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "rollback")
+	}
+}
+
+func (s *Store) store(ctx context.Context, conn *pgxpool.Conn, snap *plan.Snapshot, w ports.Writes, reply *ports.ClaimReply) error {
+	server := instanceOf(conn.Conn())
+	out := &writer{now: snap.Now, server: server}
+	out.create(w.Created)
+	out.steps(w.Steps)
+	out.tasks(w.Tasks)
+	out.deltas(snap, w.Decision)
+	if len(w.Jobs) > 0 {
+		s.queue.Enqueue(&out.Batch, w.Jobs)
+	}
+	if news := newsOf(server, w.Decision); news != "" {
+		out.Queue(sqlNotify, news)
+	}
+	if !w.Claim.Empty() {
+		s.queue.Claim(&out.Batch, w.Claim, server, s.offset, reply)
+	}
+	out.Queue(sqlCommit)
+	if err := conn.SendBatch(ctx, &out.Batch).Close(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// Claim implements ports.StepQueue in one round trip: a single statement is a
+// transaction of its own.
+func (s *Store) Claim(ctx context.Context, r ports.ClaimRequest) (ports.ClaimReply, error) {
+	conn, err := s.hot.Acquire(ctx)
+	if err != nil {
+		return ports.ClaimReply{}, translate(fmt.Errorf("acquire a connection: %w", err))
+	}
+	defer conn.Release()
+	var (
+		b     pgx.Batch
+		reply ports.ClaimReply
+	)
+	s.queue.Claim(&b, r, instanceOf(conn.Conn()), s.offset, &reply)
+	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+		return ports.ClaimReply{}, translate(fmt.Errorf("claim: %w", err))
+	}
+	return reply, nil
+}

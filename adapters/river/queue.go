@@ -1,0 +1,141 @@
+// Package river is the job queue: River's tables, in the schema of everything
+// else. River fills the queue by its public contract (a job of ours is a row
+// that River's own insert would have written) and the claim empties it; River's
+// own producer is not asked, since its slots are fixed per queue and process
+// and a step goes only where a worker with a free slot has declared its handler.
+package river
+
+import (
+	_ "embed"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/plan"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+var (
+	//go:embed insert_jobs.sql
+	sqlInsertJobs string
+	//go:embed claim.sql
+	sqlClaim string
+)
+
+// Queue puts ready steps into River's queue and takes them out. It is safe for
+// concurrent use.
+type Queue struct {
+	names names
+	now   func() time.Time
+}
+
+// NewQueue returns the queue.
+func NewQueue() *Queue { return &Queue{now: time.Now} }
+
+// Enqueue queues the one statement that inserts the jobs.
+func (q *Queue) Enqueue(b *pgx.Batch, jobs []plan.Job) {
+	n := len(jobs)
+	tasks := make([]ident.TaskID, n)
+	nos, dispatches := make([]int32, n), make([]int32, n)
+	priorities := make([]int16, n)
+	queues := make([]string, n)
+	for i, j := range jobs {
+		tasks[i], nos[i], dispatches[i] = j.Ref.Task, j.Ref.No, j.Dispatch
+		priorities[i], queues[i] = priority(j.Priority), q.names.of(j.Queue)
+	}
+	b.Queue(sqlInsertJobs, q.now().UTC(), StepArgs{}.Kind(), tasks, nos, dispatches, priorities, queues)
+}
+
+// Claim queues the claim; reply is filled when the pipeline is read.
+func (q *Queue) Claim(b *pgx.Batch, r ports.ClaimRequest, server int32, clockOffset time.Duration, reply *ports.ClaimReply) {
+	queues := make([]string, len(r.Queues))
+	limits := make([]int32, len(r.Limits))
+	for i := range r.Queues {
+		queues[i], limits[i] = q.names.of(r.Queues[i]), int32(r.Limits[i]) //nolint:gosec // G115: a number of slots
+	}
+	b.Queue(sqlClaim, queues, limits, server, clockOffset).Query(func(rows pgx.Rows) error {
+		reply.Steps = reply.Steps[:0]
+		reply.Taken = make([]int, len(queues))
+		defer rows.Close()
+		for rows.Next() {
+			if err := scanClaimed(rows, reply); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) error {
+	var (
+		place              int64
+		id                 *ident.TaskID
+		no, def            *int32
+		dispatch, attempts *int32
+		name               *string
+		template           *ident.TemplateID
+		context            *string
+		correlation        *uuid.UUID
+		taskPriority       *int32
+		whole              *bool
+		numbers            []int32
+		names              []string
+		results            []*string
+	)
+	err := rows.Scan(&place, &id, &no, &def, &dispatch, &attempts, &name, &template, &context, &correlation,
+		&taskPriority, &whole, &numbers, &names, &results)
+	if err != nil {
+		return err
+	}
+	reply.Taken[place-1]++
+	if id == nil {
+		return nil // a job that was only looked at
+	}
+	s := ports.ClaimedStep{
+		Ref: ident.StepRef{Task: *id, No: *no}, Queue: int(place - 1), Dispatch: *dispatch, Attempt: *attempts,
+		Def: *def, Template: *template, Name: *name, Context: json.RawMessage(*context),
+		CorrelationID: *correlation, Priority: *taskPriority, Whole: *whole,
+	}
+	for i, parent := range numbers {
+		p := ports.StepResult{No: parent, Name: names[i]}
+		if results[i] != nil {
+			p.Value = json.RawMessage(*results[i])
+		}
+		s.Parents = append(s.Parents, p)
+	}
+	reply.Steps = append(reply.Steps, s)
+	return nil
+}
+
+// priority maps a task's priority, where larger runs sooner, to River's, where
+// 1 runs first and 4 last.
+func priority(p int32) int16 {
+	switch {
+	case p >= 50:
+		return 1
+	case p > 0:
+		return 2
+	case p == 0:
+		return 3
+	default:
+		return 4
+	}
+}
+
+// StepArgs are the arguments of a step's job: which dispatch it stands for, and
+// nothing of its input.
+type StepArgs struct {
+	TaskID   ident.TaskID `json:"task_id"`
+	StepNo   int32        `json:"step_no"`
+	Dispatch int32        `json:"dispatch_no"`
+}
+
+// Kind implements River's JobArgs.
+func (StepArgs) Kind() string { return "tasker_step" }
+
+// QueueName returns the name of a queue in River's tables.
+func QueueName(q plan.Queue) string { return strings.Clone(encode(q)) }
