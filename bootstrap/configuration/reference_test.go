@@ -27,7 +27,7 @@ func TestReference(t *testing.T) {
 	t.Parallel()
 	want := newReference(t).write()
 	if *update {
-		require.NoError(t, os.WriteFile(referencePath, []byte(want), 0o644)) //nolint:gosec // G306: a page for everybody
+		require.NoError(t, os.WriteFile(referencePath, []byte(want), 0o644))
 	}
 	got, err := os.ReadFile(referencePath)
 	require.NoError(t, err)
