@@ -60,7 +60,8 @@ type NewStep struct {
 
 // Submitted is what became of a submission.
 type Submitted struct {
-	Existing ident.TaskID // the task that has the identity already; zero if created
+	Created  bool
+	Existing ident.TaskID // the task that has the identity already
 }
 
 // AfterSubmissions makes tasks of submissions whose identity is not taken.
@@ -107,6 +108,7 @@ func AfterSubmissions(snap *Snapshot, subs []Submission, blueprints *Blueprints)
 			})
 		}
 		out.Created = append(out.Created, t)
+		became[i].Created = true
 	}
 	return out, became, nil
 }

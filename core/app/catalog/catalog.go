@@ -1,0 +1,191 @@
+// Package catalog knows the registered templates. Revisions never change, so
+// what is known of one stays true; only which is the newest does not.
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tasker-go/tasker/core/domain/fault"
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/plan"
+	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/domain/template"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+// fresh is how long the newest revision of a version is believed to be the
+// newest; another server may register one.
+const fresh = 5 * time.Second
+
+// Catalog is safe for concurrent use.
+type Catalog struct {
+	store   ports.TemplateStore
+	schemas ports.InputSchemas
+
+	byID   sync.Map // ident.TemplateID → ports.StoredTemplate
+	mu     sync.Mutex
+	newest map[task.Name]entry
+}
+
+type entry struct {
+	stored ports.StoredTemplate
+	until  time.Time
+}
+
+// New returns a catalog over a store.
+func New(store ports.TemplateStore, schemas ports.InputSchemas) *Catalog {
+	return &Catalog{store: store, schemas: schemas, newest: map[task.Name]entry{}}
+}
+
+// Register validates and stores templates: all of them, or none.
+func (c *Catalog) Register(ctx context.Context, ts []*template.Template, revise bool) ([]ports.StoredTemplate, error) {
+	var problems []fault.Detail
+	for _, t := range ts {
+		found := t.Validate()
+		if len(t.InputSchema) > 0 {
+			if err := c.schemas.Compile(t.InputSchema); err != nil {
+				found = append(found, fault.Detail{Field: "input_schema", Message: err.Error()})
+			}
+		}
+		for _, p := range found {
+			p.Field = fmt.Sprintf("%s/%s/%s: %s", t.Namespace, t.Name, t.Version, p.Field)
+			problems = append(problems, p)
+		}
+	}
+	if len(problems) > 0 {
+		f := fault.New(fault.CodeInvalidTemplate, "%d problems in %d templates; the first: %s: %s",
+			len(problems), len(ts), problems[0].Field, problems[0].Message)
+		f.Details = problems
+		return nil, f
+	}
+	stored, err := c.store.Register(ctx, ts, revise)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range stored {
+		c.remember(s, true)
+	}
+	return stored, nil
+}
+
+// Newest returns the newest revision of a version, or a fault
+// template_not_found.
+func (c *Catalog) Newest(ctx context.Context, name task.Name) (ports.StoredTemplate, error) {
+	c.mu.Lock()
+	e, ok := c.newest[name]
+	c.mu.Unlock()
+	if ok && time.Now().Before(e.until) { //nolint:forbidigo // age of a cache entry
+		return e.stored, nil
+	}
+	stored, err := c.store.Latest(ctx, name)
+	if err != nil {
+		if ok && ports.IsOutage(err) {
+			return e.stored, nil // it was the newest, and nobody can say otherwise
+		}
+		return ports.StoredTemplate{}, err
+	}
+	return c.remember(stored, true), nil
+}
+
+// List returns the newest revisions; see ports.TemplateStore.
+func (c *Catalog) List(ctx context.Context, namespace string) ([]ports.StoredTemplate, error) {
+	return c.store.List(ctx, namespace)
+}
+
+// remember keeps one copy of each revision, so that everything made from a
+// definition is made once.
+func (c *Catalog) remember(s ports.StoredTemplate, newest bool) ports.StoredTemplate {
+	kept, _ := c.byID.LoadOrStore(s.ID, s)
+	s = kept.(ports.StoredTemplate)
+	if newest {
+		d := s.Definition
+		c.mu.Lock()
+		c.newest[task.Name{Namespace: d.Namespace, Name: d.Name, Version: d.Version}] =
+			entry{stored: s, until: time.Now().Add(fresh)} //nolint:forbidigo // age of a cache entry
+		c.mu.Unlock()
+	}
+	return s
+}
+
+// Definition returns a revision that is known already, else nil; see Ensure.
+func (c *Catalog) Definition(id ident.TemplateID) *template.Template {
+	if s, ok := c.byID.Load(id); ok {
+		return s.(ports.StoredTemplate).Definition
+	}
+	return nil
+}
+
+// Unknown returns those of the ids that Definition does not know.
+func (c *Catalog) Unknown(snap *plan.Snapshot) []ident.TemplateID {
+	var ids []ident.TemplateID
+	for _, t := range snap.Tasks {
+		if c.Definition(t.Template) == nil {
+			ids = append(ids, t.Template)
+		}
+	}
+	return ids
+}
+
+// Ensure makes revisions known.
+func (c *Catalog) Ensure(ctx context.Context, ids []ident.TemplateID) error {
+	var missing []ident.TemplateID
+	for _, id := range ids {
+		if c.Definition(id) == nil {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	stored, err := c.store.ByID(ctx, missing)
+	if err != nil {
+		return fmt.Errorf("load templates: %w", err)
+	}
+	for _, s := range stored {
+		c.remember(s, false)
+	}
+	for _, id := range missing {
+		if c.Definition(id) == nil {
+			return fmt.Errorf("template %d: %w", id, errGone)
+		}
+	}
+	return nil
+}
+
+var errGone = errors.New("a task is pinned to it, and it is not there")
+
+// CheckInput returns a fault unless the context fits the template's schema.
+func (c *Catalog) CheckInput(def *template.Template, context []byte) error {
+	if len(def.InputSchema) == 0 {
+		return nil
+	}
+	problems := c.schemas.Validate(def.Hash(), def.InputSchema, context)
+	if len(problems) == 0 {
+		return nil
+	}
+	f := fault.In(problems[0].Field, fault.CodeInvalidInput, "the context does not fit the input_schema of %s/%s/%s: %s: %s",
+		def.Namespace, def.Name, def.Version, problems[0].Field, problems[0].Message)
+	f.Details = problems
+	return f
+}
+
+// Describe implements dispatch.Describer.
+func (c *Catalog) Describe(ctx context.Context, s ports.ClaimedStep) (ports.Assignment, error) {
+	if err := c.Ensure(ctx, []ident.TemplateID{s.Template}); err != nil {
+		return ports.Assignment{}, err
+	}
+	def := c.Definition(s.Template)
+	st := def.Step(s.Def)
+	return ports.Assignment{
+		ClaimedStep: s,
+		Queue:       plan.Queue{Namespace: def.Namespace, Handler: st.Handler.Callable},
+		Task:        ports.TaskNames{Namespace: def.Namespace, Name: def.Name, Version: def.Version},
+		Init:        st.Handler.Initialization,
+		Limit:       st.TimeoutSeconds,
+		Max:         int32(st.Retry.MaxAttempts), //nolint:gosec // G115: validated to at most 100
+	}, nil
+}

@@ -1,0 +1,246 @@
+// Package watch tells waiting clients what happens to tasks: pushed from each
+// commit of this server, and looked up, once for all watchers, when another
+// server says that tasks have moved.
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/plan"
+	"github.com/tasker-go/tasker/core/domain/step"
+	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+// Update is one change of a task or of a step of it.
+type Update struct {
+	At    time.Time
+	State task.State // of the task, when it changed; else zero
+	Step  *StepUpdate
+}
+
+// StepUpdate is a change of a step.
+type StepUpdate struct {
+	No       int32
+	State    step.State
+	Attempts int32
+	Error    string // of the last failure, when it failed
+}
+
+// backlog is how many updates a watcher may be behind. One that falls further
+// behind misses steps, never the last state of its task.
+const backlog = 256
+
+// remembered is how many finished tasks the hub remembers, for those who ask
+// for a task just after it ended.
+const remembered = 8192
+
+// Hub is safe for concurrent use.
+type Hub struct {
+	reads ports.TaskReads
+	log   *slog.Logger
+	stale chan struct{} // another server moved tasks
+
+	mu       sync.Mutex
+	watchers map[ident.TaskID]map[*Watcher]struct{}
+	ended    map[ident.TaskID]task.State
+	ring     [remembered]ident.TaskID
+	next     int
+}
+
+// New returns a hub; Run keeps it in step with other servers.
+func New(reads ports.TaskReads, log *slog.Logger) *Hub {
+	return &Hub{
+		reads: reads, log: log, stale: make(chan struct{}, 1),
+		watchers: map[ident.TaskID]map[*Watcher]struct{}{}, ended: map[ident.TaskID]task.State{},
+	}
+}
+
+// Watcher receives the updates of one task. Close it when done.
+type Watcher struct {
+	hub     *Hub
+	id      ident.TaskID
+	Updates chan Update
+
+	last task.State // the state last sent or seen; guarded by the hub
+	at   time.Time
+}
+
+// Watch begins to receive what happens to a task from now on. When the hub
+// remembers that the task has ended, it says so: nothing else will come.
+func (h *Hub) Watch(id ident.TaskID) (w *Watcher, ended task.State) {
+	w = &Watcher{hub: h, id: id, Updates: make(chan Update, backlog)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := h.watchers[id]
+	if all == nil {
+		all = map[*Watcher]struct{}{}
+		h.watchers[id] = all
+	}
+	all[w] = struct{}{}
+	return w, h.ended[id]
+}
+
+// Seen tells the watcher which state its owner has read from the database, so
+// that it is not told the same again.
+func (w *Watcher) Seen(s task.State) {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	if w.last == 0 {
+		w.last = s
+	}
+}
+
+// Close ends the watch.
+func (w *Watcher) Close() {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	all := w.hub.watchers[w.id]
+	delete(all, w)
+	if len(all) == 0 {
+		delete(w.hub.watchers, w.id)
+	}
+}
+
+// Committed tells the watchers of a decision that has just been stored.
+func (h *Hub) Committed(at time.Time, d plan.Decision) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range d.Tasks {
+		if c := &d.Tasks[i]; c.Moved() && c.State.Terminal() {
+			h.remember(c.ID, c.State)
+		}
+	}
+	if len(h.watchers) == 0 {
+		return
+	}
+	for i := range d.Steps {
+		c := &d.Steps[i]
+		if !c.Moved() {
+			continue
+		}
+		u := Update{At: at, Step: &StepUpdate{No: c.Ref.No, State: c.State, Attempts: c.Attempts}}
+		if c.Failure != nil {
+			u.Step.Error = c.Failure.Message
+		}
+		for w := range h.watchers[c.Ref.Task] {
+			w.send(u)
+		}
+	}
+	for i := range d.Tasks {
+		if c := &d.Tasks[i]; c.Moved() {
+			h.tell(c.ID, c.State, at)
+		}
+	}
+}
+
+// Started tells the watchers of steps that workers have begun.
+func (h *Hub) Started(at time.Time, steps []ports.ClaimedStep) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.watchers) == 0 {
+		return
+	}
+	for i := range steps {
+		s := &steps[i]
+		for w := range h.watchers[s.Ref.Task] {
+			w.send(Update{At: at, Step: &StepUpdate{No: s.Ref.No, State: step.InProgress, Attempts: s.Attempt}})
+		}
+	}
+}
+
+// remember keeps the end of a task for a while. The caller holds the lock.
+func (h *Hub) remember(id ident.TaskID, s task.State) {
+	delete(h.ended, h.ring[h.next])
+	h.ring[h.next] = id
+	h.next = (h.next + 1) % remembered
+	h.ended[id] = s
+}
+
+// tell sends a state to a task's watchers, unless they know it or a later one.
+// The caller holds the lock.
+func (h *Hub) tell(id ident.TaskID, s task.State, at time.Time) {
+	for w := range h.watchers[id] {
+		if s == w.last || at.Before(w.at) {
+			continue
+		}
+		w.last, w.at = s, at
+		w.send(Update{At: at, State: s})
+	}
+}
+
+// send never waits: for a watcher that is far behind, the oldest update makes
+// room, so that the newest always arrives. The caller holds the lock.
+func (w *Watcher) send(u Update) {
+	for {
+		select {
+		case w.Updates <- u:
+			return
+		default:
+		}
+		select {
+		case <-w.Updates:
+		default:
+		}
+	}
+}
+
+// Elsewhere says that another server has moved tasks, or may have.
+func (h *Hub) Elsewhere() {
+	select {
+	case h.stale <- struct{}{}:
+	default:
+	}
+}
+
+// Run looks up all watched tasks, in one query, whenever another server has
+// moved some; until ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
+	// At most so often: other servers commit all the time.
+	const pause = 20 * time.Millisecond
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.stale:
+		}
+		if err := h.refresh(ctx); err != nil && ctx.Err() == nil {
+			h.log.WarnContext(ctx, "cannot look up watched tasks", "error", err)
+			h.Elsewhere()
+		}
+		rest := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			rest.Stop()
+			return nil
+		case <-rest.C:
+		}
+	}
+}
+
+func (h *Hub) refresh(ctx context.Context) error {
+	h.mu.Lock()
+	ids := make([]ident.TaskID, 0, len(h.watchers))
+	for id := range h.watchers {
+		ids = append(ids, id)
+	}
+	h.mu.Unlock()
+	if len(ids) == 0 {
+		return nil
+	}
+	asked := time.Now() //nolint:forbidigo // only orders what this server saw
+	states, err := h.reads.States(ctx, ids)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, s := range states {
+		h.tell(id, s, asked)
+	}
+	return nil
+}
