@@ -1,0 +1,160 @@
+// Package templates reads task templates from YAML files. What a template may
+// say is the domain's matter; this package knows files, YAML, and where in a
+// file each value stands.
+package templates
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tasker-go/tasker/core/domain/template"
+)
+
+// Finding is something to be said about a place in a file.
+type Finding struct {
+	File         string
+	Line, Column int    // counted from 1; 0 when it is about the file as a whole
+	Field        string // dotted path, as the file spells it; may be empty
+	Message      string // what is wrong and what would be right
+}
+
+// String returns "file:line:column: field: message", without what is unknown.
+func (f Finding) String() string {
+	var b strings.Builder
+	b.WriteString(f.File)
+	if f.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", f.Line, f.Column)
+	}
+	b.WriteString(": ")
+	if f.Field != "" {
+		b.WriteString(f.Field + ": ")
+	}
+	b.WriteString(f.Message)
+	return b.String()
+}
+
+// Findings is an error when it says what keeps templates from being read.
+type Findings []Finding
+
+// Error returns all findings, one a line.
+func (fs Findings) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Load reads all files *.yml and *.yaml in dir and below it, in the order of
+// their names, leaving out names that begin with a dot. The warnings tell what
+// was ignored in them. The error is Findings with everything wrong in any of
+// them, or says why dir cannot be read.
+func Load(dir string) (ts []*template.Template, warnings Findings, err error) {
+	return load(os.DirFS(dir), dir)
+}
+
+// LoadFS is Load for the files of a program, such as those it has embedded.
+func LoadFS(fsys fs.FS) (ts []*template.Template, warnings Findings, err error) {
+	return load(fsys, "")
+}
+
+func load(fsys fs.FS, dir string) ([]*template.Template, Findings, error) {
+	names, err := files(fsys)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read templates in %s: %w", cmp.Or(dir, "."), err)
+	}
+	type identity struct{ namespace, name, version string }
+	var (
+		ts                 []*template.Template
+		warnings, problems Findings
+		taken              = make(map[identity]string)
+	)
+	for _, name := range names {
+		shown := filepath.Join(dir, filepath.FromSlash(name))
+		d, err := open(fsys, name, shown)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read template %s: %w", shown, err)
+		}
+		warnings = append(warnings, d.warnings...)
+		if len(d.problems) > 0 {
+			problems = append(problems, d.problems...)
+			continue
+		}
+		t := d.template
+		id := identity{t.Namespace, t.Name, t.Version}
+		if first, again := taken[id]; again {
+			problems = append(problems, d.finding("version", fmt.Sprintf(
+				"%s/%s %s is defined by %s too, want each version in one file", t.Namespace, t.Name, t.Version, first)))
+			continue
+		}
+		taken[id] = shown
+		ts = append(ts, t)
+	}
+	if len(problems) > 0 {
+		return nil, warnings, problems
+	}
+	return ts, warnings, nil
+}
+
+// files returns the names of all files that may hold a template, sorted.
+func files(fsys fs.FS) ([]string, error) {
+	var names []string
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != "." && strings.HasPrefix(d.Name(), "."):
+			// Hidden: among others the folders through which Kubernetes swaps mounted files.
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case d.IsDir():
+			return nil
+		case slices.Contains([]string{".yml", ".yaml"}, strings.ToLower(path.Ext(name))):
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, err
+}
+
+// open reads one file. The error is for files that cannot be read at all.
+func open(fsys fs.FS, name, shown string) (*document, error) {
+	about, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !about.Mode().IsRegular():
+		return &document{file: shown, problems: Findings{{File: shown, Message: "is not a regular file"}}}, nil
+	case about.Size() > template.MaxBytes:
+		return &document{file: shown, problems: Findings{tooLarge(shown)}}, nil
+	}
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	return parse(shown, data), nil
+}
+
+func tooLarge(file string) Finding {
+	return Finding{File: file, Message: fmt.Sprintf("is larger than %d bytes, want a smaller template", template.MaxBytes)}
+}
+
+// ParseYAML reads the one template that the text of a file holds; file is its
+// name for messages. The warnings tell what was ignored. The error is Findings
+// with everything that is wrong.
+func ParseYAML(file string, data []byte) (t *template.Template, warnings Findings, err error) {
+	d := parse(file, data)
+	if len(d.problems) > 0 {
+		return nil, d.warnings, d.problems
+	}
+	return d.template, d.warnings, nil
+}
