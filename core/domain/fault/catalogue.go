@@ -9,37 +9,38 @@ type Code string
 // The codes. Those in capitals in the original's REST contract are derived from
 // the kind at that door; these say more.
 const (
-	CodeInternal           Code = "internal"
-	CodeMalformed          Code = "malformed_body"        // not JSON, not UTF-8, wrong type
-	CodeInvalidField       Code = "invalid_field"         // a field breaks its rule
-	CodeInvalidUUID        Code = "invalid_uuid"          // text that is not a UUID
-	CodeInvalidInput       Code = "input_schema_mismatch" // context against the template's input_schema
-	CodeInvalidTemplate    Code = "invalid_template"      // a template breaks a rule
-	CodeInvalidCursor      Code = "invalid_cursor"        // a cursor that this server did not make
-	CodeInvalidState       Code = "invalid_state"         // no such state name
-	CodePayloadTooLarge    Code = "payload_too_large"     // over the size limit
-	CodeUnsupportedMedia   Code = "unsupported_media_type"
-	CodeTaskNotFound       Code = "task_not_found"
-	CodeStepNotFound       Code = "step_not_found"
-	CodeTemplateNotFound   Code = "template_not_found"
-	CodeRouteNotFound      Code = "route_not_found"
-	CodeMethodNotAllowed   Code = "method_not_allowed"
-	CodeTaskExists         Code = "task_exists"          // same identity; Meta has task_uuid
-	CodeTemplateChanged    Code = "template_changed"     // other content under a used version
-	CodeTaskFinished       Code = "task_finished"        // the task is in a terminal state
-	CodeIllegalTransition  Code = "illegal_transition"   // the state machine has no such move
-	CodeStaleResult        Code = "stale_result"         // not the live dispatch of the step
-	CodeUnauthenticated    Code = "unauthenticated"      // no or bad credentials
-	CodePermissionDenied   Code = "permission_denied"    // a permission is missing
-	CodeMailboxFull        Code = "mailbox_full"         // an actor's mailbox is full
-	CodeDatabaseDown       Code = "database_unavailable" // the database cannot be reached
-	CodeBreakerOpen        Code = "circuit_breaker_open" // too many failures of the database just now
-	CodeShuttingDown       Code = "shutting_down"        // the server is draining
-	CodeRateLimited        Code = "rate_limited"
-	CodeDeadlineExceeded   Code = "deadline_exceeded"
-	CodeClientClosed       Code = "client_closed_request"
-	CodeExpansionTooLarge  Code = "too_many_steps"          // over ident.MaxSteps or a configured limit
-	CodeMissingIdempotency Code = "missing_idempotency_key" // strategy caller_provided without a key
+	CodeInternal            Code = "internal"
+	CodeMalformed           Code = "malformed_body"        // not JSON, not UTF-8, wrong type
+	CodeInvalidField        Code = "invalid_field"         // a field breaks its rule
+	CodeInvalidUUID         Code = "invalid_uuid"          // text that is not a UUID
+	CodeInvalidInput        Code = "input_schema_mismatch" // context against the template's input_schema
+	CodeInvalidTemplate     Code = "invalid_template"      // a template breaks a rule
+	CodeInvalidCursor       Code = "invalid_cursor"        // a cursor that this server did not make
+	CodeInvalidState        Code = "invalid_state"         // no such state name
+	CodePayloadTooLarge     Code = "payload_too_large"     // over the size limit
+	CodeUnsupportedMedia    Code = "unsupported_media_type"
+	CodeTaskNotFound        Code = "task_not_found"
+	CodeStepNotFound        Code = "step_not_found"
+	CodeTemplateNotFound    Code = "template_not_found"
+	CodeRouteNotFound       Code = "route_not_found"
+	CodeMethodNotAllowed    Code = "method_not_allowed"
+	CodeTaskExists          Code = "task_exists"          // same identity; Meta has task_uuid
+	CodeTemplateChanged     Code = "template_changed"     // other content under a used version
+	CodeTaskFinished        Code = "task_finished"        // the task is in a terminal state
+	CodeIllegalTransition   Code = "illegal_transition"   // the state machine has no such move
+	CodeStaleResult         Code = "stale_result"         // not the live dispatch of the step
+	CodeUnauthenticated     Code = "unauthenticated"      // no or bad credentials
+	CodePermissionDenied    Code = "permission_denied"    // a permission is missing
+	CodeMailboxFull         Code = "mailbox_full"         // an actor's mailbox is full
+	CodeDatabaseDown        Code = "database_unavailable" // the database cannot be reached
+	CodeBreakerOpen         Code = "circuit_breaker_open" // too many failures of the database just now
+	CodeShuttingDown        Code = "shutting_down"        // the server is draining
+	CodeRateLimited         Code = "rate_limited"
+	CodeDeadlineExceeded    Code = "deadline_exceeded"
+	CodeClientClosed        Code = "client_closed_request"
+	CodeExpansionTooLarge   Code = "too_many_steps"          // over ident.MaxSteps or a configured limit
+	CodeTemplateNotRunnable Code = "template_not_runnable"   // it needs what this version cannot do
+	CodeMissingIdempotency  Code = "missing_idempotency_key" // strategy caller_provided without a key
 )
 
 var kinds = map[Code]Kind{
@@ -52,7 +53,7 @@ var kinds = map[Code]Kind{
 	CodeUnauthenticated: Unauthenticated, CodePermissionDenied: PermissionDenied, CodeMailboxFull: Unavailable,
 	CodeDatabaseDown: Unavailable, CodeBreakerOpen: Unavailable, CodeShuttingDown: Unavailable,
 	CodeRateLimited: RateLimited, CodeDeadlineExceeded: Timeout, CodeClientClosed: Timeout,
-	CodeExpansionTooLarge: Invalid, CodeMissingIdempotency: Invalid,
+	CodeExpansionTooLarge: Invalid, CodeTemplateNotRunnable: Invalid, CodeMissingIdempotency: Invalid,
 }
 
 // Kind returns the kind that faults with this code have.

@@ -1,0 +1,223 @@
+// Package app is the application: the operations that both doors call, over the
+// actors and the read side. A door decodes, asks here, and encodes; what is
+// right or wrong about a request is decided here or in the domain.
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/tasker-go/tasker/core/app/actor"
+	"github.com/tasker-go/tasker/core/app/catalog"
+	"github.com/tasker-go/tasker/core/app/orchestrate"
+	"github.com/tasker-go/tasker/core/app/watch"
+	"github.com/tasker-go/tasker/core/domain/fault"
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/jsondoc"
+	"github.com/tasker-go/tasker/core/domain/plan"
+	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+// The actors, by what they take and answer.
+type (
+	Requests  = actor.Actor[plan.Submission, orchestrate.Admitted]
+	Finalizer = actor.Actor[plan.Cancel, plan.Refusal]
+)
+
+// Limits bound what callers send.
+type Limits struct {
+	Context jsondoc.Limits
+}
+
+// Application is safe for concurrent use.
+type Application struct {
+	requests  *Requests
+	finalizer *Finalizer
+	catalog   *catalog.Catalog
+	reads     ports.TaskReads
+	hub       *watch.Hub
+	ids       ports.IDs
+	admission ports.Admission
+	limits    Limits
+}
+
+// New returns the application.
+func New(requests *Requests, finalizer *Finalizer, c *catalog.Catalog, reads ports.TaskReads, hub *watch.Hub,
+	ids ports.IDs, admission ports.Admission, limits Limits,
+) *Application {
+	return &Application{
+		requests: requests, finalizer: finalizer, catalog: c, reads: reads, hub: hub,
+		ids: ids, admission: admission, limits: limits,
+	}
+}
+
+// GetTask returns a task with its steps, or a fault task_not_found.
+func (a *Application) GetTask(ctx context.Context, id ident.TaskID) (Task, error) {
+	record, steps, err := a.reads.Task(ctx, id)
+	if err != nil {
+		return Task{}, err
+	}
+	if err := a.catalog.Ensure(ctx, []ident.TemplateID{record.Template}); err != nil {
+		return Task{}, err
+	}
+	return view(a.catalog, record, steps, time.Now()), nil //nolint:forbidigo // readiness as of the answer
+}
+
+// CancelTask ends a task and returns it. Faults: task_not_found, task_finished.
+func (a *Application) CancelTask(ctx context.Context, id ident.TaskID, by, why string) (Task, error) {
+	for _, f := range []struct{ field, value string }{{"by", by}, {"reason", why}} {
+		if err := jsondoc.CheckText(f.field, f.value, maxReason); err != nil {
+			return Task{}, err
+		}
+	}
+	refused, err := a.finalizer.Ask(ctx, plan.Cancel{Task: id, By: by, Why: why})
+	if err != nil {
+		return Task{}, err
+	}
+	if refused == plan.Unknown {
+		return Task{}, TaskNotFound(id)
+	}
+	t, err := a.GetTask(ctx, id)
+	if err != nil {
+		return Task{}, err
+	}
+	if refused == plan.Finished {
+		return Task{}, fault.New(fault.CodeTaskFinished, "the task is %s already and cannot be cancelled", t.TaskRecord.State).
+			With("state", t.TaskRecord.State.String())
+	}
+	return t, nil
+}
+
+// TaskNotFound is the fault for a task that does not exist.
+func TaskNotFound(id ident.TaskID) *fault.Error {
+	return fault.New(fault.CodeTaskNotFound, "there is no task %s", id)
+}
+
+// ListSteps returns the steps of a task, or a fault task_not_found.
+func (a *Application) ListSteps(ctx context.Context, id ident.TaskID) ([]Step, error) {
+	t, err := a.GetTask(ctx, id)
+	return t.Steps, err
+}
+
+// GetStep returns a step of a task. Faults: task_not_found, step_not_found.
+func (a *Application) GetStep(ctx context.Context, id ident.TaskID, stepID ident.StepID) (Step, error) {
+	ref := ident.Ref(stepID)
+	steps, err := a.ListSteps(ctx, id)
+	if err != nil {
+		return Step{}, err
+	}
+	for _, s := range steps {
+		if s.Ref == ref {
+			return s, nil
+		}
+	}
+	return Step{}, fault.New(fault.CodeStepNotFound, "task %s has no step %s", id, stepID)
+}
+
+// Page is one page of a list.
+type Page struct {
+	Tasks []Task
+	Total int64        // -1 unless it was asked for
+	Next  ident.TaskID // where the next page begins; zero after the last
+}
+
+// MaxPage is the largest page.
+const MaxPage = 100
+
+// ListTasks returns tasks, newest first.
+func (a *Application) ListTasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) (Page, error) {
+	if p.Limit < 1 || p.Limit > MaxPage {
+		return Page{}, fault.In("per_page", fault.CodeInvalidField, "a page has 1 to %d tasks, not %d", MaxPage, p.Limit)
+	}
+	if p.Skip < 0 {
+		return Page{}, fault.In("page", fault.CodeInvalidField, "pages are counted from 1")
+	}
+	for field, value := range map[string]string{
+		"namespace": f.Namespace, "name": f.Name, "version": f.Version, "initiator": f.Initiator, "source_system": f.SourceSystem,
+	} {
+		if err := jsondoc.CheckText(field, value, maxName); err != nil {
+			return Page{}, err
+		}
+	}
+	ask := p
+	ask.Limit++ // one more tells whether there is a next page
+	records, total, err := a.reads.Tasks(ctx, f, ask)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Total: total}
+	if len(records) > p.Limit {
+		records = records[:p.Limit]
+		page.Next = records[len(records)-1].ID
+	}
+	for _, r := range records {
+		page.Tasks = append(page.Tasks, viewListed(r))
+	}
+	return page, nil
+}
+
+// ListTemplates returns the newest revision of every version in a namespace, or
+// in all of them.
+func (a *Application) ListTemplates(ctx context.Context, namespace string) ([]ports.StoredTemplate, error) {
+	if err := jsondoc.CheckText("namespace", namespace, maxName); err != nil {
+		return nil, err
+	}
+	return a.catalog.List(ctx, namespace)
+}
+
+// GetTemplate returns the newest revision of a version, or a fault
+// template_not_found.
+func (a *Application) GetTemplate(ctx context.Context, name task.Name) (ports.StoredTemplate, error) {
+	for field, value := range map[string]string{"namespace": name.Namespace, "name": name.Name, "version": name.Version} {
+		if err := jsondoc.CheckText(field, value, maxName); err != nil {
+			return ports.StoredTemplate{}, err
+		}
+	}
+	return a.catalog.Newest(ctx, name)
+}
+
+// WatchTask calls tell with the task's present state, then with every change,
+// until the task ends, ctx ends, or tell returns an error. A task that does not
+// exist is a fault task_not_found.
+func (a *Application) WatchTask(ctx context.Context, id ident.TaskID, tell func(watch.Update) error) error {
+	w, ended := a.hub.Watch(id)
+	defer w.Close()
+	state := ended
+	if state == 0 {
+		states, err := a.reads.States(ctx, []ident.TaskID{id})
+		if err != nil {
+			return err
+		}
+		var known bool
+		if state, known = states[id]; !known {
+			return TaskNotFound(id)
+		}
+		w.Seen(state)
+	}
+	if err := tell(watch.Update{At: time.Now().UTC(), State: state}); err != nil || state.Terminal() { //nolint:forbidigo // when it was seen
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case u := <-w.Updates:
+			if err := tell(u); err != nil || u.State.Terminal() {
+				return err
+			}
+		}
+	}
+}
+
+// WaitTask waits until the task has ended and returns the state in which it did.
+func (a *Application) WaitTask(ctx context.Context, id ident.TaskID) (task.State, error) {
+	var last task.State
+	err := a.WatchTask(ctx, id, func(u watch.Update) error {
+		if u.State != 0 {
+			last = u.State
+		}
+		return nil
+	})
+	return last, err
+}
