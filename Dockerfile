@@ -19,15 +19,19 @@ FROM debian:trixie-slim
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/tasker-server /usr/local/bin/tasker-server
 
+# Configuration is read from the working directory.
+WORKDIR /tasker
+COPY config config
+
 # In a container loopback reaches nobody. Bound to all addresses the server asks
 # for credentials and does not start without TASKER_API_KEY.
-ENV TASKER_WEB_BIND_ADDRESS=0.0.0.0:8080 \
+ENV TASKER_ENV=production \
+    TASKER_WEB_BIND_ADDRESS=0.0.0.0:8080 \
     TASKER_ORCHESTRATION_GRPC_BIND_ADDRESS=0.0.0.0:9190
 EXPOSE 8080 9190
 
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
-WORKDIR /tmp
 
 # The image has neither curl nor wget; bash speaks enough HTTP. The port is the
 # one above: who changes it overrides this check.
