@@ -56,6 +56,8 @@ lint: ## check style, the arrows between packages, the gRPC contract and the con
 
 .PHONY: generate
 generate: ## make the generated code anew
+	@# Built here, or buf would have both plugins build them at the same time.
+	@sh scripts/tool.sh protoc-gen-go --version >/dev/null
 	@cd api && sh ../scripts/tool.sh buf generate
 	@if [ -f adapters/postgres/internal/dbsqlc/sqlc.yaml ]; then \
 		cd adapters/postgres/internal/dbsqlc && sh ../../../../scripts/tool.sh sqlc generate; \
