@@ -81,14 +81,19 @@ func environment() []string {
 	return env
 }
 
-// canEnter reports whether the account can work in dir.
-func (a account) canEnter(ctx context.Context, dir string) bool {
+// canEnter reports whether the account can work in dir. The error is that of
+// ctx, when it ended before there was an answer.
+func (a account) canEnter(ctx context.Context, dir string) (bool, error) {
 	if !a.foreign {
-		return true
+		return true, nil
 	}
 	// The kernel's word, since mode bits alone know nothing of ACLs: the child
 	// changes to dir after it has become the user.
-	return a.command(ctx, dir, "/bin/sh", "-c", ":").Run() == nil
+	err := a.command(ctx, dir, "/bin/sh", "-c", ":").Run()
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	return err == nil, nil
 }
 
 // own gives path to the account.

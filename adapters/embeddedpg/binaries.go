@@ -29,11 +29,13 @@ type search struct {
 	major    int    // the version of existing data; zero takes any supported one
 	dataDir  string
 	account  account
+	places   []string // globs of directories, see packagePlaces
+	host     string   // of the download
 }
 
-// places are the globs of directories where packages put the programs, best
-// first; within one glob the newest version comes first.
-var places = []string{
+// packagePlaces are the directories where packages put the programs, best first;
+// within one glob the newest version comes first.
+var packagePlaces = []string{
 	"/usr/lib/postgresql/*/bin",          // Debian, Ubuntu
 	"/opt/homebrew/opt/postgresql@*/bin", // Homebrew on Apple silicon
 	"/usr/local/opt/postgresql@*/bin",    // Homebrew on Intel
@@ -54,7 +56,7 @@ func findBinaries(ctx context.Context, s search) (binaries, error) {
 		return s.inExplicit(ctx)
 	}
 	var others []string
-	for _, dir := range installed() {
+	for _, dir := range s.installed() {
 		b, err := s.inspect(ctx, dir)
 		if err != nil {
 			continue // not PostgreSQL, or not for our user: the next place may be better
@@ -118,7 +120,7 @@ func (s search) mismatch(found []string) error {
 }
 
 // installed lists the directories to look in, in order.
-func installed() []string {
+func (s search) installed() []string {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {
 		// Through the link to where initdb and the libraries are.
@@ -127,7 +129,7 @@ func installed() []string {
 		}
 		dirs = append(dirs, filepath.Dir(path))
 	}
-	for _, glob := range places {
+	for _, glob := range s.places {
 		found, err := filepath.Glob(glob)
 		if err != nil {
 			continue // a bad pattern: the test of this list would have failed

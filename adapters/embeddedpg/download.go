@@ -45,7 +45,7 @@ func download(ctx context.Context, s search) (binaries, error) {
 	if b, err := s.inspect(ctx, filepath.Join(home, "bin")); err == nil {
 		return b, nil
 	}
-	if err := reachable(ctx, downloadHost); err != nil {
+	if err := reachable(ctx, s.host); err != nil {
 		return binaries{}, err
 	}
 	scratch, err := os.MkdirTemp(filepath.Dir(s.dataDir), "download-")
@@ -55,7 +55,7 @@ func download(ctx context.Context, s search) (binaries, error) {
 	// The library cannot be told to stop: when time is up, its goroutine is left
 	// behind and ends with its transfer, in a directory that nobody uses.
 	done := make(chan error, 1)
-	go func() { done <- fetch(release, scratch) }()
+	go func() { done <- fetch(s.host, release, scratch) }()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
@@ -93,7 +93,7 @@ func reachable(ctx context.Context, host string) error {
 // fetch unpacks the release into scratch/programs. The library has no call for
 // that alone, so it is asked to start on data that cannot be started, and what
 // counts is whether the programs are there afterwards.
-func fetch(release library.PostgresVersion, scratch string) error {
+func fetch(host string, release library.PostgresVersion, scratch string) error {
 	data := filepath.Join(scratch, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		return err
@@ -113,7 +113,7 @@ func fetch(release library.PostgresVersion, scratch string) error {
 	programs := filepath.Join(scratch, "programs")
 	err = library.NewDatabase(library.DefaultConfig().
 		Version(release).
-		BinaryRepositoryURL(downloadHost).
+		BinaryRepositoryURL(host).
 		CachePath(filepath.Join(scratch, "cache")).
 		RuntimePath(filepath.Join(scratch, "run")).
 		BinariesPath(programs).

@@ -134,7 +134,10 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Server, err
 	if err != nil {
 		return nil, err
 	}
-	if s.binaries, err = findBinaries(ctx, search{explicit: cfg.BinDir, major: major, dataDir: s.dataDir, account: s.account}); err != nil {
+	if s.binaries, err = findBinaries(ctx, search{
+		explicit: cfg.BinDir, major: major, dataDir: s.dataDir, account: s.account,
+		places: packagePlaces, host: downloadHost,
+	}); err != nil {
 		return nil, err
 	}
 	if major == 0 {

@@ -9,8 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
-	"strings"
 )
 
 const (
@@ -19,6 +19,10 @@ const (
 	// the file's own name takes 17.
 	maxSocketDir = 84
 )
+
+// plain paths mean the same in PostgreSQL's settings and in connection strings,
+// where a comma, say, makes two hosts.
+var plain = regexp.MustCompile(`^[A-Za-z0-9/._@-]+$`)
 
 // endpoint is the one door of a PostgreSQL: a socket directory, or a port on
 // the loopback.
@@ -34,7 +38,7 @@ func chooseEndpoint(dataDir string, a account) (endpoint, error) {
 	sum := sha256.Sum256([]byte(dataDir))
 	short := filepath.Join(os.TempDir(), fmt.Sprintf("tasker-%d-%s", a.uid, hex.EncodeToString(sum[:6])))
 	for _, dir := range []string{dataDir + ".run", short} {
-		if len(dir) > maxSocketDir || a.privateDir(dir) != nil || !socketsWork(dir) {
+		if len(dir) > maxSocketDir || !plain.MatchString(dir) || a.privateDir(dir) != nil || !socketsWork(dir) {
 			continue
 		}
 		return endpoint{socketDir: dir, port: socketPort, temporary: dir == short}, nil
@@ -73,7 +77,7 @@ func (e endpoint) arguments() map[string]string {
 	}
 	return map[string]string{
 		"listen_addresses":        "",
-		"unix_socket_directories": `"` + strings.ReplaceAll(e.socketDir, `"`, `""`) + `"`, // a list: commas count
+		"unix_socket_directories": e.socketDir,
 		"unix_socket_permissions": "0700",
 		"port":                    strconv.Itoa(e.port),
 	}

@@ -26,8 +26,8 @@ func settle(ctx context.Context, wanted string, a account, logger *slog.Logger) 
 	if err := os.MkdirAll(parent, 0o755); err != nil { //nolint:gosec // G301: the data directory below is 0700
 		return "", fmt.Errorf("%w: %w", ErrDataDir, err)
 	}
-	if a.canEnter(ctx, parent) {
-		return dir, nil
+	if ok, err := a.canEnter(ctx, parent); ok || err != nil {
+		return dir, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "PG_VERSION")); err == nil {
 		return "", fmt.Errorf("%w: user %s, which PostgreSQL runs as, cannot enter %s, where its data lie: "+
@@ -82,11 +82,11 @@ func elsewhere(ctx context.Context, dir string, a account) (string, error) {
 			tried = append(tried, err)
 			continue
 		}
-		if !a.canEnter(ctx, parent) {
-			tried = append(tried, fmt.Errorf("user %s cannot enter %s", a.name, parent))
-			continue
+		ok, err := a.canEnter(ctx, parent)
+		if ok || err != nil {
+			return filepath.Join(parent, "postgres"), err
 		}
-		return filepath.Join(parent, "postgres"), nil
+		tried = append(tried, fmt.Errorf("user %s cannot enter %s", a.name, parent))
 	}
 	return "", fmt.Errorf("%w: user %s, which PostgreSQL runs as, cannot enter %s, and no other place was found: %w",
 		ErrDataDir, a.name, filepath.Dir(dir), errors.Join(tried...))

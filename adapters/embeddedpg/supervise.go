@@ -19,7 +19,7 @@ const (
 	firstPoll      = 10 * time.Millisecond
 	longestPoll    = 200 * time.Millisecond
 	connectTimeout = 5 * time.Second
-	deafAfter      = 10 * time.Second // an adopted PostgreSQL that cannot be reached for so long is replaced
+	deafAfter      = 5 * time.Second // an adopted PostgreSQL that cannot be reached for so long is replaced
 
 	// What PostgreSQL answers while it comes or goes.
 	cannotConnectNow   = "57P03" // starting up, recovering or shutting down

@@ -195,7 +195,7 @@ func clone(ctx context.Context, cluster, name, template string) error {
 }
 
 // strategy is the faster way to copy a small database: see BenchmarkClone.
-const strategy = "wal_log"
+const strategy = "file_copy"
 
 func execute(ctx context.Context, dbURL, sql string) error {
 	conn, err := pgx.Connect(ctx, dbURL)
