@@ -1,0 +1,2 @@
+-- What is there before the first migration runs, for sqlc alone.
+create schema tasker;
