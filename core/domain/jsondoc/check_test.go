@@ -216,3 +216,20 @@ func BenchmarkCheckLarge(b *testing.B) {
 		}
 	}
 }
+
+// The bounds were compared with what PostgreSQL 15 makes of the same texts.
+func TestCheckKnowsTheNumbersOfJSONB(t *testing.T) {
+	t.Parallel()
+	zeros := strings.Repeat("0", 200)
+	for text, fits := range map[string]bool{
+		"9.99e131071": true, "10e131071": false, "0.1e131072": true, "0.1e131073": false,
+		"123e131069": true, "123e131070": false, "-1e131072": false, "0.00001e131076": true, "0.00001e131077": false,
+		"1" + zeros + "e130871": true, "1" + zeros + "e130872": false, "0." + zeros + "1e131272": true, "0." + zeros + "1e131273": false,
+		"1.5e-16382": true, "1.5e-16383": false, "0e-16383": true, "0e-16384": false, "0.000e5": true,
+		strings.Repeat("9", 131_072): true, strings.Repeat("9", 131_073): false,
+		"0." + strings.Repeat("1", 16_383): true, "0." + strings.Repeat("1", 16_384): false,
+	} {
+		err := jsondoc.Check("n", []byte(text), jsondoc.ResultLimits())
+		require.Equal(t, fits, err == nil, "%.20s… of %d characters", text, len(text))
+	}
+}
