@@ -43,9 +43,9 @@ func (f Finding) String() string {
 type Findings []Finding
 
 // Error returns all findings, one a line.
-func (fs Findings) Error() string {
-	lines := make([]string, len(fs))
-	for i, f := range fs {
+func (all Findings) Error() string {
+	lines := make([]string, len(all))
+	for i, f := range all {
 		lines[i] = f.String()
 	}
 	return strings.Join(lines, "\n")

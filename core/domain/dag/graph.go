@@ -42,7 +42,7 @@ func Build(nodes []Node) (*Graph, error) {
 	g := &Graph{parents: edges{start: make([]int32, len(nodes)+2)}}
 	seen := make([]int32, len(nodes)+1) // the last step that named this one, to find repeats
 	for i, n := range nodes {
-		no := int32(i + 1) //nolint:gosec // G115: at most ident.MaxSteps
+		no := int32(i + 1)
 		first := len(g.parents.to)
 		for j, name := range n.After {
 			parent, known := numbers[name]
@@ -83,7 +83,7 @@ func number(nodes []Node) (map[string]int32, Problems) {
 			problems = append(problems, Problem{Kind: DuplicateName, Node: i, Edge: -1, Name: n.Name, First: int(first - 1)})
 			continue
 		}
-		numbers[n.Name] = int32(i + 1) //nolint:gosec // G115: at most ident.MaxSteps
+		numbers[n.Name] = int32(i + 1)
 	}
 	return numbers, problems
 }

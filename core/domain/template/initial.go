@@ -11,7 +11,7 @@ func (t *Template) Initial() []int32 {
 	})
 	var initial []int32
 	for i := range t.Steps {
-		no := int32(i + 1) //nolint:gosec // G115: at most ident.MaxSteps
+		no := int32(i + 1)
 		switch t.Steps[i].Type {
 		case BatchWorker, DeferredConvergence:
 		case Standard, Decision, Batchable:

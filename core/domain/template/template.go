@@ -198,7 +198,7 @@ func (t *Template) seal() error {
 		s := &t.Steps[i]
 		nodes[i] = dag.Node{Name: s.Name, After: s.Dependencies}
 		if _, taken := t.numbers[s.Name]; !taken {
-			t.numbers[s.Name] = int32(i + 1) //nolint:gosec // G115: a template is too small for more
+			t.numbers[s.Name] = int32(i + 1)
 		}
 	}
 	graph, err := dag.Build(nodes)
