@@ -13,7 +13,8 @@ import (
 type Config struct {
 	URL            string
 	MaxConnections int32         // of all pools together, at least 4
-	AcquireTimeout time.Duration // how long a read waits for a connection
+	IdleTimeout    time.Duration // idle connections are closed after it; 0 for the library's default
+	MaxLifetime    time.Duration // connections are replaced after it; 0 for the library's default
 	Description    string        // of this server, for people: host and process
 	ClockOffset    time.Duration // added to the database's clock; for tests
 	Tracer         pgx.QueryTracer
@@ -42,6 +43,12 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	hot.MaxConns = min(hotConnections, max(2, cfg.MaxConnections/2))
 	hot.MinConns = 1
+	if cfg.IdleTimeout > 0 {
+		hot.MaxConnIdleTime = cfg.IdleTimeout
+	}
+	if cfg.MaxLifetime > 0 {
+		hot.MaxConnLifetime = cfg.MaxLifetime
+	}
 	hot.ConnConfig.Tracer = cfg.Tracer
 	hot.ConnConfig.ConnectTimeout = 5 * time.Second
 	// Every hot statement is a nested loop over arrays with look-ups by primary
@@ -73,6 +80,16 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, fmt.Errorf("pool for reads: %w", err)
 	}
 	return db, nil
+}
+
+// Start makes the first connection, and with it takes an instance number.
+func (db *DB) Start(ctx context.Context) error {
+	conn, err := db.hot.Acquire(ctx)
+	if err != nil {
+		return translate(fmt.Errorf("connect: %w", err))
+	}
+	conn.Release()
+	return nil
 }
 
 func set(c *pgx.ConnConfig, params map[string]string) {

@@ -30,6 +30,12 @@ type Limits struct {
 	Context jsondoc.Limits
 }
 
+// DefaultLimits returns the limits that hold when nothing else is configured.
+func DefaultLimits() Limits { return Limits{Context: jsondoc.ContextLimits()} }
+
+// DefaultResultLimits returns the same for what handlers report.
+func DefaultResultLimits() jsondoc.Limits { return jsondoc.ResultLimits() }
+
 // Application is safe for concurrent use.
 type Application struct {
 	requests  *Requests

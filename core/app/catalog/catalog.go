@@ -23,8 +23,9 @@ const fresh = 5 * time.Second
 
 // Catalog is safe for concurrent use.
 type Catalog struct {
-	store   ports.TemplateStore
-	schemas ports.InputSchemas
+	store       ports.TemplateStore
+	schemas     ports.InputSchemas
+	environment string
 
 	byID   sync.Map // ident.TemplateID → ports.StoredTemplate
 	mu     sync.Mutex
@@ -36,9 +37,10 @@ type entry struct {
 	until  time.Time
 }
 
-// New returns a catalog over a store.
-func New(store ports.TemplateStore, schemas ports.InputSchemas) *Catalog {
-	return &Catalog{store: store, schemas: schemas, newest: map[task.Name]entry{}}
+// New returns a catalog over a store. Definitions come out as they are in the
+// environment; what is stored is the same in all of them.
+func New(store ports.TemplateStore, schemas ports.InputSchemas, environment string) *Catalog {
+	return &Catalog{store: store, schemas: schemas, environment: environment, newest: map[task.Name]entry{}}
 }
 
 // Register validates and stores templates: all of them, or none.
@@ -46,9 +48,9 @@ func (c *Catalog) Register(ctx context.Context, ts []*template.Template, revise 
 	var problems []fault.Detail
 	for _, t := range ts {
 		found := t.Validate()
-		if len(t.InputSchema) > 0 {
-			if err := c.schemas.Compile(t.InputSchema); err != nil {
-				found = append(found, fault.Detail{Field: "input_schema", Message: err.Error()})
+		for _, schema := range t.Schemas() {
+			if err := c.schemas.Compile(schema.JSON); err != nil {
+				found = append(found, fault.Detail{Field: schema.Field, Message: err.Error()})
 			}
 		}
 		for _, p := range found {
@@ -99,7 +101,11 @@ func (c *Catalog) List(ctx context.Context, namespace string) ([]ports.StoredTem
 // remember keeps one copy of each revision, so that everything made from a
 // definition is made once.
 func (c *Catalog) remember(s ports.StoredTemplate, newest bool) ports.StoredTemplate {
-	kept, _ := c.byID.LoadOrStore(s.ID, s)
+	kept, known := c.byID.Load(s.ID)
+	if !known {
+		s.Definition = s.Definition.Resolve(c.environment)
+		kept, _ = c.byID.LoadOrStore(s.ID, s)
+	}
 	s = kept.(ports.StoredTemplate)
 	if newest {
 		d := s.Definition

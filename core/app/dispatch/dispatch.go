@@ -88,14 +88,17 @@ type run struct {
 
 // New returns a dispatcher; Start sets it to work. Tick is how often all queues
 // are looked at, whatever is known of them.
-func New(queue ports.StepQueue, describe Describer, results Results, tick time.Duration, log *slog.Logger) *Dispatcher {
+func New(queue ports.StepQueue, describe Describer, tick time.Duration, log *slog.Logger) *Dispatcher {
 	lifetime, giveUp := context.WithCancelCause(context.Background())
 	return &Dispatcher{
-		queue: queue, describe: describe, results: results, log: log, tick: tick,
+		queue: queue, describe: describe, log: log, tick: tick,
 		wake: make(chan struct{}, 1), lanes: map[plan.Queue]*lane{}, running: map[ident.StepRef]*run{},
 		lifetime: lifetime, giveUp: giveUp, stop: func() {},
 	}
 }
+
+// ReportTo says where results go. It is called once, before Start.
+func (d *Dispatcher) ReportTo(r Results) { d.results = r }
 
 // Serve adds a worker: what it declares and how many steps it runs at once.
 func (d *Dispatcher) Serve(runner ports.Runner, declared []plan.Queue, n int) {
