@@ -18,7 +18,8 @@ import (
 
 // selection is a filter in the terms of the tables.
 type selection struct {
-	// everywhere selects from all namespaces and states; else those listed.
+	// everywhere selects from all namespaces and states. Else those listed are
+	// selected from; an empty list, which is not nil, selects none.
 	everywhere bool
 	namespaces []string
 	states     []string
@@ -38,7 +39,7 @@ func (s *Store) Tasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage)
 		tasks []ports.TaskRecord
 		total = int64(-1)
 	)
-	err := s.snapshot(ctx, func(q *dbsqlc.Queries) error {
+	err := s.snapshot(ctx, beginList, func(q *dbsqlc.Queries) error {
 		sel, err := s.selectionOf(ctx, q, f)
 		if err != nil {
 			return fmt.Errorf("find the templates to list tasks of: %w", err)
@@ -92,10 +93,9 @@ func (s *Store) selectionOf(ctx context.Context, q *dbsqlc.Queries, f ports.Task
 	if err != nil {
 		return selection{}, err
 	}
-	sel.templates = make([]int64, len(rows))
+	sel.templates, sel.namespaces = make([]int64, len(rows)), make([]string, len(rows))
 	for i, row := range rows {
-		sel.templates[i] = int64(row.TemplateID)
-		sel.namespaces = append(sel.namespaces, row.Namespace)
+		sel.templates[i], sel.namespaces[i] = int64(row.TemplateID), row.Namespace
 	}
 	slices.Sort(sel.namespaces)
 	sel.namespaces = slices.Compact(sel.namespaces)

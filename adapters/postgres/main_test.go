@@ -213,7 +213,8 @@ type statement struct {
 	args []any
 }
 
-// recorder remembers the statements of dbsqlc, which carry their name.
+// recorder remembers the statements of dbsqlc, which carry their name, and how
+// the transactions of reads began.
 type recorder struct {
 	mu   sync.Mutex
 	seen []statement
@@ -222,7 +223,7 @@ type recorder struct {
 func (r *recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if strings.HasPrefix(d.SQL, "-- name: ") {
+	if strings.HasPrefix(d.SQL, "-- name: ") || strings.HasPrefix(d.SQL, "begin isolation") {
 		r.seen = append(r.seen, statement{d.SQL, d.Args})
 	}
 	return ctx

@@ -25,7 +25,7 @@ func (s *Store) Task(ctx context.Context, id ident.TaskID) (ports.TaskRecord, []
 		tasks []ports.TaskRecord
 		steps []ports.StepRecord
 	)
-	err := s.snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
+	err := s.snapshot(ctx, beginSnapshot, func(q *dbsqlc.Queries) (err error) {
 		if tasks, err = tasksByID(ctx, q, []uuid.UUID{uuid.UUID(id)}); err != nil {
 			return fmt.Errorf("read task: %w", err)
 		}
@@ -78,10 +78,18 @@ func (s *Store) Results(ctx context.Context, id ident.TaskID, names []string) ([
 	return out, nil
 }
 
+const (
+	beginSnapshot = "begin isolation level repeatable read read only"
+	// A list is planned for its arguments, every time: a plan for any arguments
+	// cannot know which of the filters are set, takes the result for small, and
+	// sorts a whole namespace for a page of it.
+	beginList = beginSnapshot + "; set local plan_cache_mode = force_custom_plan"
+)
+
 // snapshot runs reads that must agree with each other.
-func (s *Store) snapshot(ctx context.Context, read func(*dbsqlc.Queries) error) error {
-	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return translate(pgx.BeginTxFunc(ctx, s.reads, opts, func(tx pgx.Tx) error { return read(dbsqlc.New(tx)) }))
+func (s *Store) snapshot(ctx context.Context, begin string, read func(*dbsqlc.Queries) error) error {
+	return translate(pgx.BeginTxFunc(ctx, s.reads, pgx.TxOptions{BeginQuery: begin},
+		func(tx pgx.Tx) error { return read(dbsqlc.New(tx)) }))
 }
 
 // tasksByID returns the tasks that exist, newest first, without the numbers of

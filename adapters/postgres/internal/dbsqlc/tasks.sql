@@ -1,7 +1,7 @@
 -- name: NewestTasks :many
 -- The page among all tasks: a walk down the primary key. Here and below, what is
--- compared with the columns of an index always has a value, so that one plan
--- serves every call; conditions that may be absent only filter what it finds.
+-- compared with the columns of an index always has a value; conditions that may
+-- be absent only filter what the index finds.
 select t.task_id
 from tasker.tasks t
 where t.task_id < @before and t.task_id >= @since
@@ -38,8 +38,7 @@ order by p.task_id desc
 offset @skip::bigint limit @page_size::bigint;
 
 -- name: CountTasks :one
--- How many tasks match, by looking at each. Nothing but the exact count is asked
--- of it, so whatever plan suits the values is right.
+-- How many tasks match, by looking at each.
 select count(*)
 from tasker.tasks t
 where t.task_id >= @since and t.task_id < @before

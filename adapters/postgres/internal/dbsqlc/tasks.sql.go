@@ -40,8 +40,7 @@ type CountTasksParams struct {
 	CreatedUntil *time.Time
 }
 
-// How many tasks match, by looking at each. Nothing but the exact count is asked
-// of it, so whatever plan suits the values is right.
+// How many tasks match, by looking at each.
 func (q *Queries) CountTasks(ctx context.Context, arg CountTasksParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countTasks,
 		arg.Since,
@@ -86,8 +85,8 @@ type NewestTasksParams struct {
 }
 
 // The page among all tasks: a walk down the primary key. Here and below, what is
-// compared with the columns of an index always has a value, so that one plan
-// serves every call; conditions that may be absent only filter what it finds.
+// compared with the columns of an index always has a value; conditions that may
+// be absent only filter what the index finds.
 func (q *Queries) NewestTasks(ctx context.Context, arg NewestTasksParams) ([]ident.TaskID, error) {
 	rows, err := q.db.Query(ctx, newestTasks,
 		arg.Before,
