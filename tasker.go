@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -39,7 +40,8 @@ type Options struct {
 	// Slots is how many handlers run at once; 0 means 100.
 	Slots int
 	// Args are command line flags, without the program's name; see Usage. They
-	// win over environment variables, which win over files.
+	// win over environment variables, which win over files. Main adds those of
+	// the command line.
 	Args []string
 	// Ready is called in a goroutine of its own once the server serves. Its
 	// context ends when the server begins to stop.
@@ -88,7 +90,7 @@ func Main(o Options) int {
 		<-ctx.Done()
 		cancel() // the next signal has its usual effect
 	}()
-	o.Args = os.Args[1:]
+	o.Args = append(slices.Clone(o.Args), os.Args[1:]...)
 	err := Run(ctx, o)
 	switch {
 	case err == nil:
