@@ -34,6 +34,17 @@ type DB struct {
 // be at work at once.
 const hotConnections = 8
 
+// Every hot statement is a nested loop over arrays with look-ups by primary key.
+// These settings take all other plans away: one that is chosen while a table is
+// nearly empty would stay cached.
+var hotSettings = map[string]string{
+	"application_name": "tasker", "plan_cache_mode": "force_generic_plan", "jit": "off",
+	"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+	// A server frozen inside a transaction must not hold others up for ever, nor
+	// may a stranger's open transaction hold up a batch.
+	"idle_in_transaction_session_timeout": "15s", "lock_timeout": "2s",
+}
+
 // Open connects to a database whose schema is in place; see Migrate.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db := &DB{instance: &instance{description: cfg.Description}, offset: cfg.ClockOffset, url: cfg.URL}
@@ -51,16 +62,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	hot.ConnConfig.Tracer = cfg.Tracer
 	hot.ConnConfig.ConnectTimeout = 5 * time.Second
-	// Every hot statement is a nested loop over arrays with look-ups by primary
-	// key. These settings take all other plans away: one that is chosen while a
-	// table is nearly empty would stay cached.
-	set(hot.ConnConfig, map[string]string{
-		"application_name": "tasker", "plan_cache_mode": "force_generic_plan", "jit": "off",
-		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
-		// A server frozen inside a transaction must not hold others up for ever,
-		// nor may a stranger's open transaction hold up a batch.
-		"idle_in_transaction_session_timeout": "15s", "lock_timeout": "2s",
-	})
+	set(hot.ConnConfig, hotSettings)
 	hot.AfterConnect = db.instance.attach
 
 	reads := hot.Copy()

@@ -2,16 +2,20 @@ package postgres_test
 
 import (
 	"encoding/json"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/step"
 	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/domain/template"
 	"github.com/tasker-go/tasker/core/ports"
 )
 
@@ -64,9 +68,9 @@ func TestTaskIsReadAsItRan(t *testing.T) {
 	id := f.submit(t, submission(t, f.register(t, diamond(t))[0]))[0]
 	read := func() (ports.TaskRecord, []ports.StepRecord) {
 		t.Helper()
-		task, steps, err := f.Task(t.Context(), id)
+		got, steps, err := f.Task(t.Context(), id)
 		require.NoError(t, err)
-		return task, steps
+		return got, steps
 	}
 
 	claimed := f.claim(t, 1, "orders", "validate")
@@ -196,5 +200,38 @@ func TestResultsByName(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.want, got)
 		})
+	}
+}
+
+func TestReadsOfALostDatabaseAreOutages(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	of := f.register(t, diamond(t))[0]
+	id := f.submit(t, submission(t, of))[0]
+	at, err := url.Parse(f.url)
+	require.NoError(t, err)
+	lost := pgx.Identifier{strings.TrimPrefix(at.Path, "/")}.Sanitize()
+	at.Path = "/postgres"
+	elsewhere := &fixture{url: at.String()}
+	elsewhere.exec(t, "drop database "+lost+" with (force)")
+
+	ctx := t.Context()
+	for range 2 { // with a connection that is dead, and without any
+		_, _, err = f.Task(ctx, id)
+		require.True(t, ports.IsOutage(err), "%v", err)
+		_, _, err = f.Tasks(ctx, ports.TaskFilter{}, ports.TaskPage{Limit: 1})
+		require.True(t, ports.IsOutage(err), "%v", err)
+		_, err = f.States(ctx, []ident.TaskID{id})
+		require.True(t, ports.IsOutage(err), "%v", err)
+		_, err = f.Results(ctx, id, []string{"validate"})
+		require.True(t, ports.IsOutage(err), "%v", err)
+		_, err = f.Register(ctx, []*template.Template{of.Definition}, false)
+		require.True(t, ports.IsOutage(err), "%v", err)
+		_, err = f.Latest(ctx, task.Name{Namespace: "orders", Name: "fulfil", Version: "1.0.0"})
+		require.True(t, ports.IsOutage(err), "%v", err)
+		_, err = f.ByID(ctx, []ident.TemplateID{of.ID})
+		require.True(t, ports.IsOutage(err), "%v", err)
+		_, err = f.List(ctx, "")
+		require.True(t, ports.IsOutage(err), "%v", err)
 	}
 }
