@@ -71,7 +71,7 @@ var postgresModule = fx.Module("postgres",
 		func(db database, cfg *configuration.Config, o Options) (*postgres.DB, error) {
 			pool := cfg.Common.Database.Pool
 			return postgres.Open(context.Background(), postgres.Config{
-				URL: db.url, MaxConnections: int32(pool.MaxConnections), Description: whoAmI(o.Version), //nolint:gosec // G115: at most 1000
+				URL: db.url, MaxConnections: int32(pool.MaxConnections), Description: whoAmI(o.Version),
 				IdleTimeout: pool.IdleTimeout, MaxLifetime: pool.MaxLifetime, Tracer: o.Tracer, ClockOffset: o.ClockOffset,
 			})
 		},
@@ -82,7 +82,7 @@ var postgresModule = fx.Module("postgres",
 			b := cfg.Common.CircuitBreakers.Components.DatabaseWrites
 			return breaker.New(s, breaker.Config{
 				Name: "database_writes", FailureRatio: b.FailureRatio, Window: b.Window, OpenFor: b.Timeout,
-				MinimumVolume: uint32(b.MinimumVolume), Probes: uint32(b.Probes), //nolint:gosec // G115: checked ranges
+				MinimumVolume: uint32(b.MinimumVolume), Probes: uint32(b.Probes),
 			}, log)
 		},
 	),
@@ -120,7 +120,7 @@ var engineModule = fx.Module("engine",
 			return dispatch.New(s, c, cfg.Orchestration.Dispatch.SafetyPollInterval, log)
 		},
 		func(b *breaker.UnitOfWork, c *catalog.Catalog, d *dispatch.Dispatcher, h *watch.Hub, t *upkeep.Timers, cfg *configuration.Config) *orchestrate.Engine {
-			rules := plan.Rules{MaxLosses: int32(cfg.Orchestration.Dispatch.MaxLeaseLosses)} //nolint:gosec // G115: a checked range
+			rules := plan.Rules{MaxLosses: int32(cfg.Orchestration.Dispatch.MaxLeaseLosses)}
 			if backoff := cfg.Common.Backoff; backoff.JitterEnabled {
 				rules.Jitter = backoff.JitterMax
 			}
@@ -160,11 +160,11 @@ var applicationModule = fx.Module("application",
 	fx.Provide(
 		fx.Annotate(func() *system.IDs { return &system.IDs{} }, fx.As(new(ports.IDs))),
 		func(requests *app.Requests, finalizer *app.Finalizer, c *catalog.Catalog, s *postgres.Store, hub *watch.Hub,
-			ids ports.IDs, b *breaker.UnitOfWork, cfg *configuration.Config,
+			ids ports.IDs, admission ports.Admission, cfg *configuration.Config,
 		) *app.Application {
 			limits := app.DefaultLimits()
 			limits.Context.MaxBytes = cfg.Orchestration.Limits.MaxContextBytes
-			return app.New(requests, finalizer, c, s, hub, ids, b, limits)
+			return app.New(requests, finalizer, c, s, hub, ids, admission, limits)
 		},
 	),
 )

@@ -19,6 +19,7 @@ const (
 	stateSerialization = "40001"
 	stateDeadlock      = "40P01"
 	stateMoved         = "TK001" // tasker.require_rows
+	stateLocked        = "55P03" // lock_timeout
 )
 
 // repeatable reports whether the same transaction may succeed at once: it met
@@ -29,8 +30,12 @@ func repeatable(err error) bool {
 }
 
 // translate marks errors that mean that the database is not there with
-// ports.ErrOutage, and leaves others as they are.
+// ports.ErrOutage, and those of a lock that was waited for too long with
+// ports.ErrContended; it leaves others as they are.
 func translate(err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == stateLocked {
+		return fmt.Errorf("%w: %w", ports.ErrContended, err)
+	}
 	if err == nil || errors.Is(err, ports.ErrOutage) || !outage(err) {
 		return err
 	}

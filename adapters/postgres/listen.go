@@ -70,7 +70,7 @@ func (w *Wire) Listen(ctx context.Context, tell func(ports.News)) error {
 		started := time.Now()
 		err := w.listenOnce(ctx, tell)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whoever ends ctx wants no more news; nothing failed
 		}
 		if time.Since(started) > longest {
 			pause = 50 * time.Millisecond

@@ -23,6 +23,11 @@ var _ ports.TemplateStore = (*Store)(nil)
 // belongs to lockClass.
 const lockTemplates int32 = -4
 
+// beginRegister waits for the lock longer than a server which froze while it
+// held it is left alone: servers register when they start, and starting late is
+// better than not at all.
+const beginRegister = "begin; set local lock_timeout = 0; set local statement_timeout = '30s'"
+
 // Register implements ports.TemplateStore. Servers that start at once take
 // turns, so each sees what those before it have stored.
 func (s *Store) Register(ctx context.Context, ts []*template.Template, revise bool) ([]ports.StoredTemplate, error) {
@@ -30,7 +35,7 @@ func (s *Store) Register(ctx context.Context, ts []*template.Template, revise bo
 		return nil, nil
 	}
 	var out []ports.StoredTemplate
-	err := pgx.BeginFunc(ctx, s.reads, func(tx pgx.Tx) (err error) {
+	err := pgx.BeginTxFunc(ctx, s.reads, pgx.TxOptions{BeginQuery: beginRegister}, func(tx pgx.Tx) (err error) {
 		out, err = register(ctx, dbsqlc.New(tx), ts, revise)
 		return err
 	})
@@ -58,7 +63,8 @@ func register(ctx context.Context, q *dbsqlc.Queries, ts []*template.Template, r
 			return nil, fmt.Errorf("store templates: %w", err)
 		}
 		for _, row := range rows {
-			known.stored[content{task.Name{Namespace: row.Namespace, Name: row.Name, Version: row.Version}, string(row.ContentHash)}].id = row.TemplateID
+			name := task.Name{Namespace: row.Namespace, Name: row.Name, Version: row.Version}
+			known.stored[content{name, string(row.ContentHash)}].id = row.TemplateID
 		}
 	}
 	out := make([]ports.StoredTemplate, len(ts))

@@ -252,6 +252,29 @@ func TestOfConcurrentContentsOneWins(t *testing.T) {
 	require.Equal(t, 1, won)
 }
 
+// Statements give up on a lock after two seconds; a start does not.
+func TestRegisterWaitsForAnotherServer(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	other := f.connect(t)
+	// The key of the lock: "task" and the number of registration.
+	_, err := other.Exec(t.Context(), "begin; select pg_advisory_xact_lock(1952543595, -4)")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	made := diamond(t)
+	go func() {
+		_, err := f.Register(t.Context(), []*template.Template{made}, false)
+		done <- err
+	}()
+	// Three seconds of the other server's time.
+	_, err = other.Exec(t.Context(), "select pg_sleep(3)")
+	require.NoError(t, err)
+	require.Empty(t, done, "it waits")
+	_, err = other.Exec(t.Context(), "commit")
+	require.NoError(t, err)
+	require.NoError(t, <-done)
+}
+
 func TestRegisterTakesTheSameStatementsForOneAndForMany(t *testing.T) {
 	t.Parallel()
 	f := open(t)

@@ -42,7 +42,7 @@ func (s *IDs) Task() ident.TaskID {
 		u[i] = byte(ms >> (8 * (5 - i))) //nolint:gosec // G115: takes one byte
 	}
 	u[6] = 0x70 | byte(counter>>8)
-	u[7] = byte(counter)
+	u[7] = byte(counter)    //nolint:gosec // G115: takes the low byte
 	chance := rand.Uint64() //nolint:gosec // G404: ids are not secrets
 	for i := range 8 {
 		u[8+i] = byte(chance >> (8 * i)) //nolint:gosec // G115: takes one byte

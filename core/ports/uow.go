@@ -120,6 +120,11 @@ type DueStore interface {
 // database is not there, or went away. Whether the call took effect is unknown.
 var ErrOutage = errors.New("the database cannot be reached")
 
+// ErrContended marks a transaction that was given up because somebody outside,
+// such as an embedding program's open transaction, held what it needed for too
+// long. Nothing was written.
+var ErrContended = errors.New("another transaction holds what this one needs")
+
 // IsOutage reports whether err says that the database is not there, rather
 // than that something is wrong with the request.
 func IsOutage(err error) bool { return errors.Is(err, ErrOutage) }

@@ -278,10 +278,20 @@ func (a *Actor[M, R]) settle(ctx context.Context, batch []envelope[M, R], part b
 			a.settle(ctx, batch[half:], true)
 			return
 		default:
-			a.fail(batch, err)
+			a.fail(batch, contended(err))
 			return
 		}
 	}
+}
+
+// contended tells the sender of a message that met a stranger's lock to come
+// back, and returns other errors as they are.
+func contended(err error) error {
+	if !errors.Is(err, ports.ErrContended) {
+		return err
+	}
+	return fault.New(fault.CodeContended, "another transaction holds what this request needs; try again shortly").
+		Later(time.Second).Because(err)
 }
 
 func (a *Actor[M, R]) try(ctx context.Context, b Batch[M]) (replies []R, err error) {

@@ -164,12 +164,12 @@ func (c *Catalog) Ensure(ctx context.Context, ids []ident.TemplateID) error {
 
 var errGone = errors.New("a task is pinned to it, and it is not there")
 
-// CheckInput returns a fault unless the context fits the template's schema.
-func (c *Catalog) CheckInput(def *template.Template, context []byte) error {
+// CheckInput returns a fault unless doc, a task's context, fits the template's schema.
+func (c *Catalog) CheckInput(def *template.Template, doc []byte) error {
 	if len(def.InputSchema) == 0 {
 		return nil
 	}
-	problems := c.schemas.Validate(def.Hash(), def.InputSchema, context)
+	problems := c.schemas.Validate(def.Hash(), def.InputSchema, doc)
 	if len(problems) == 0 {
 		return nil
 	}

@@ -34,6 +34,7 @@ const (
 	CodeMailboxFull         Code = "mailbox_full"         // an actor's mailbox is full
 	CodeDatabaseDown        Code = "database_unavailable" // the database cannot be reached
 	CodeBreakerOpen         Code = "circuit_breaker_open" // too many failures of the database just now
+	CodeContended           Code = "contended"            // somebody else holds what it needs
 	CodeShuttingDown        Code = "shutting_down"        // the server is draining
 	CodeRateLimited         Code = "rate_limited"
 	CodeDeadlineExceeded    Code = "deadline_exceeded"
@@ -51,7 +52,7 @@ var kinds = map[Code]Kind{
 	CodeMethodNotAllowed: Invalid, CodeTaskExists: Conflict, CodeTemplateChanged: Conflict,
 	CodeTaskFinished: Refused, CodeIllegalTransition: Refused, CodeStaleResult: Refused,
 	CodeUnauthenticated: Unauthenticated, CodePermissionDenied: PermissionDenied, CodeMailboxFull: Unavailable,
-	CodeDatabaseDown: Unavailable, CodeBreakerOpen: Unavailable, CodeShuttingDown: Unavailable,
+	CodeDatabaseDown: Unavailable, CodeBreakerOpen: Unavailable, CodeContended: Unavailable, CodeShuttingDown: Unavailable,
 	CodeRateLimited: RateLimited, CodeDeadlineExceeded: Timeout, CodeClientClosed: Timeout,
 	CodeExpansionTooLarge: Invalid, CodeTemplateNotRunnable: Invalid, CodeMissingIdempotency: Invalid,
 }

@@ -45,7 +45,7 @@ func (k Kind) String() string {
 func Kinds() []Kind {
 	all := make([]Kind, len(kindNames))
 	for i := range all {
-		all[i] = Kind(i) //nolint:gosec // G115: few kinds
+		all[i] = Kind(i)
 	}
 	return all
 }

@@ -91,7 +91,7 @@ func (r StepRef) String() string { return fmt.Sprintf("%s/%d", r.Task, r.No) }
 // Ref returns the task and number that a step's public id stands for.
 func Ref(id StepID) StepRef {
 	no := binary.BigEndian.Uint32(id[12:]) & MaxSteps
-	return StepRef{Task: TaskID(withNo(id, 0)), No: int32(no)} //nolint:gosec // G115: masked to 20 bits
+	return StepRef{Task: TaskID(withNo(id, 0)), No: int32(no)}
 }
 
 func withNo(u [16]byte, no uint32) [16]byte {

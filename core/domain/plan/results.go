@@ -79,8 +79,8 @@ func PolicyOf(def *template.Step, rules Rules) step.Policy {
 		Retryable:   def.Retry.Retryable,
 		MaxAttempts: int32(def.Retry.MaxAttempts), //nolint:gosec // G115: validated to at most 100
 		Backoff:     step.Backoff(def.Retry.Backoff),
-		Base:        time.Duration(def.Retry.BackoffBaseMS) * time.Millisecond, //nolint:gosec // G115: validated to at most an hour
-		Max:         time.Duration(def.Retry.MaxBackoffMS) * time.Millisecond,  //nolint:gosec // G115: validated to at most an hour
+		Base:        time.Duration(def.Retry.BackoffBaseMS) * time.Millisecond,
+		Max:         time.Duration(def.Retry.MaxBackoffMS) * time.Millisecond,
 		Jitter:      rules.Jitter,
 	}
 }
