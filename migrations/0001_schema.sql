@@ -12,8 +12,7 @@ create table tasker.templates (
   content_hash bytea not null,
   definition   jsonb not null,
   created_at   timestamptz not null default now(),
-  unique (namespace, name, version, revision),
-  unique (namespace, name, version, content_hash)
+  unique (namespace, name, version, revision)
 );
 comment on table tasker.templates is
   'Every revision of every template. Rows never change: a task is pinned to one.';

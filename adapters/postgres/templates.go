@@ -113,7 +113,10 @@ func readRevisions(ctx context.Context, q *dbsqlc.Queries, ts []*template.Templa
 	known := revisions{stored: make(map[content]*revision, len(ts)), newest: make(map[task.Name]int32, len(ts))}
 	for _, row := range rows {
 		name := task.Name{Namespace: row.Namespace, Name: row.Name, Version: row.Version}
-		known.stored[content{name, string(row.ContentHash)}] = &revision{id: row.TemplateID, no: row.Revision}
+		c := content{name, string(row.ContentHash)}
+		if before := known.stored[c]; before == nil || before.no < row.Revision {
+			known.stored[c] = &revision{id: row.TemplateID, no: row.Revision}
+		}
 		known.newest[name] = max(known.newest[name], row.Revision)
 	}
 	return known, err
@@ -125,7 +128,9 @@ func readRevisions(ctx context.Context, q *dbsqlc.Queries, ts []*template.Templa
 func (k *revisions) add(ts []*template.Template, revise bool) (fresh dbsqlc.InsertTemplatesParams, changed []task.Name) {
 	for _, t := range ts {
 		c := contentOf(t)
-		if k.stored[c] != nil {
+		// Going back to earlier content is a revision like any other, where
+		// revisions are wanted.
+		if r := k.stored[c]; r != nil && (!revise || r.no == k.newest[c.Name]) {
 			continue
 		}
 		if k.newest[c.Name] > 0 && !revise {

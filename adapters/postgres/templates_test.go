@@ -93,6 +93,15 @@ func TestRegisterRevises(t *testing.T) {
 	require.Len(t, found, 2, "unknown ids are left out, and none comes twice")
 	require.Equal(t, "x", found[0].Definition.Steps[0].Name, "a revision never changes")
 	require.Equal(t, "y", found[1].Definition.Steps[0].Name)
+
+	// Back to what it was at first: the newest again, as a revision of its own.
+	back, err := f.Register(t.Context(), []*template.Template{workflow(t, "ns", "a", "1.0.0", "x")}, true)
+	require.NoError(t, err)
+	require.Equal(t, 4, back[0].Revision)
+	latest, err = f.Latest(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, back[0].ID, latest.ID)
+	require.Equal(t, "x", latest.Definition.Steps[0].Name)
 }
 
 func TestLatestNamesWhatIsMissing(t *testing.T) {

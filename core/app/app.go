@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/tasker-go/tasker/core/app/actor"
@@ -143,6 +144,11 @@ func (a *Application) ListTasks(ctx context.Context, f ports.TaskFilter, p ports
 		"namespace": f.Namespace, "name": f.Name, "version": f.Version, "initiator": f.Initiator, "source_system": f.SourceSystem,
 	} {
 		if err := jsondoc.CheckText(field, value, maxName); err != nil {
+			return Page{}, err
+		}
+	}
+	for i, tag := range f.Tags {
+		if err := jsondoc.CheckText(fmt.Sprintf("tags[%d]", i), tag, maxTag); err != nil {
 			return Page{}, err
 		}
 	}
