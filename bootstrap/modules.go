@@ -55,6 +55,7 @@ type Parts struct {
 	DB         *postgres.DB
 	Store      *postgres.Store
 	Dispatcher *dispatch.Dispatcher
+	Hub        *watch.Hub
 	Catalog    *catalog.Catalog
 	Breaker    *breaker.UnitOfWork
 	Requests   *app.Requests
