@@ -54,12 +54,18 @@ func start(t *testing.T, yaml string, handlers worker.Handlers) *server {
 
 func startOn(t *testing.T, url, yaml string, handlers worker.Handlers) *server {
 	t.Helper()
+	return startWith(t, url, yaml, handlers, func(*configuration.Config) {})
+}
+
+func startWith(t *testing.T, url, yaml string, handlers worker.Handlers, change func(*configuration.Config)) *server {
+	t.Helper()
 	cfg := configuration.Default()
 	cfg.Common.Database.URL = configuration.Secret(url)
 	cfg.Common.Database.Pool.MaxConnections = 8
 	cfg.Common.Backoff.JitterEnabled = false
 	cfg.Orchestration.Web.Port, cfg.Orchestration.GRPC.Port = 0, 0
 	cfg.Orchestration.ShutdownTimeout = 2 * time.Second
+	change(cfg)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ended := make(chan bootstrap.Server, 1), make(chan error, 1)
 	go func() {
