@@ -19,7 +19,7 @@ import (
 type Config struct {
 	Name          string
 	FailureRatio  float64       // of the calls in a window, from which it opens
-	MinimumVolume uint32        // calls in a window before the ratio counts
+	MinimumVolume uint32        // calls in a window before the ratio counts; as many failures in a row open it too
 	Window        time.Duration // in which calls are counted while closed
 	OpenFor       time.Duration // until the first probe
 	Probes        uint32        // successes in a row that close it
@@ -43,7 +43,9 @@ func New(next ports.UnitOfWork, cfg Config, log *slog.Logger) *UnitOfWork {
 	return &UnitOfWork{next: next, cfg: cfg, breaker: gobreaker.NewCircuitBreaker[ports.ClaimReply](gobreaker.Settings{
 		Name: cfg.Name, MaxRequests: cfg.Probes, Interval: cfg.Window, Timeout: cfg.OpenFor,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.Requests >= cfg.MinimumVolume && float64(c.TotalFailures) >= cfg.FailureRatio*float64(c.Requests)
+			// A busy window full of successes must not hide that nothing works now.
+			return c.ConsecutiveFailures >= cfg.MinimumVolume ||
+				c.Requests >= cfg.MinimumVolume && float64(c.TotalFailures) >= cfg.FailureRatio*float64(c.Requests)
 		},
 		OnStateChange: func(name string, from, to gobreaker.State) {
 			log.Warn("circuit breaker", "breaker", name, "from", from.String(), "to", to.String())
