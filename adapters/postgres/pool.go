@@ -53,13 +53,17 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, fmt.Errorf("database url: %w", redactURL(err))
 	}
 	hot.MaxConns = min(hotConnections, max(2, cfg.MaxConnections/2))
-	hot.MinConns = 1
+	// Two, replaced at different times: between the end of one connection and the
+	// start of the next, another must hold the instance lock, or this server
+	// looks dead and its running steps are given to others.
+	hot.MinConns = 2
 	if cfg.IdleTimeout > 0 {
 		hot.MaxConnIdleTime = cfg.IdleTimeout
 	}
 	if cfg.MaxLifetime > 0 {
 		hot.MaxConnLifetime = cfg.MaxLifetime
 	}
+	hot.MaxConnLifetimeJitter = hot.MaxConnLifetime / 2
 	hot.ConnConfig.Tracer = cfg.Tracer
 	hot.ConnConfig.ConnectTimeout = 5 * time.Second
 	set(hot.ConnConfig, hotSettings)
