@@ -1,10 +1,88 @@
 package bootstrap
 
-import "go.uber.org/fx"
+import (
+	"context"
+	"log/slog"
 
-type doors struct{}
+	"go.uber.org/fx"
 
-func (doors) http() string { return "" }
-func (doors) grpc() string { return "" }
+	"github.com/tasker-go/tasker/adapters/auth"
+	httpapi "github.com/tasker-go/tasker/adapters/http"
+	"github.com/tasker-go/tasker/adapters/telemetry"
+	"github.com/tasker-go/tasker/bootstrap/configuration"
+	"github.com/tasker-go/tasker/core/app"
+	"github.com/tasker-go/tasker/core/domain/access"
+)
 
-var doorsModule = fx.Module("doors", fx.Provide(func() doors { return doors{} }))
+// door is a way in: REST or gRPC.
+type door interface {
+	Listen() error
+	Addr() string
+	Serve() error
+	Shutdown(ctx context.Context) error
+}
+
+// doors are those that are enabled.
+type doors struct{ web, rpc door }
+
+func (d doors) http() string { return address(d.web) }
+func (d doors) grpc() string { return address(d.rpc) }
+
+func address(d door) string {
+	if d == nil {
+		return ""
+	}
+	return d.Addr()
+}
+
+var doorsModule = fx.Module("doors",
+	fx.Provide(
+		func(cfg *configuration.Config) *auth.Keys {
+			a := cfg.Orchestration.Web.Auth
+			var keys []auth.Key
+			for _, k := range a.Keys() {
+				key := auth.Key{Key: k.Key.Reveal(), Subject: k.Description}
+				for _, p := range k.Permissions {
+					key.Permissions = append(key.Permissions, access.Permission(p))
+				}
+				keys = append(keys, key)
+			}
+			return auth.New(keys, a.APIKeyHeader)
+		},
+		newDoors,
+	),
+	fx.Invoke(func(lc fx.Lifecycle, down fx.Shutdowner, d doors, log *slog.Logger) {
+		open(lc, down, log, "http", d.web)
+		open(lc, down, log, "grpc", d.rpc)
+	}),
+)
+
+func newDoors(o Options, cfg *configuration.Config, a *app.Application, h *app.Health, keys *auth.Keys, m *telemetry.Metrics, log *slog.Logger) (doors, error) {
+	var d doors
+	if web := cfg.Orchestration.Web; web.Enabled {
+		s, err := httpapi.New(httpapi.Config{
+			Host: web.Host, Port: web.Port, RequestTimeout: web.RequestTimeout, MaxBodyBytes: int64(web.MaxBodyBytes), Version: o.Version,
+		}, a, h, keys, m.Handler(), log)
+		if err != nil {
+			return d, err
+		}
+		d.web = s
+	}
+	return d, nil
+}
+
+// open has a door serve for the life of the application. It takes its address
+// while starting, so that a port that is in use stops the start.
+func open(lc fx.Lifecycle, down fx.Shutdowner, log *slog.Logger, name string, d door) {
+	if d == nil {
+		return
+	}
+	lc.Append(fx.StartHook(func() error {
+		if err := d.Listen(); err != nil {
+			return userError{err}
+		}
+		return nil
+	}))
+	background(lc, down, log, name, func(context.Context) error { return d.Serve() })
+	lc.Append(fx.StopHook(d.Shutdown))
+}

@@ -41,6 +41,7 @@ func modules(cfg *configuration.Config) fx.Option {
 		applicationModule,
 		templatesModule,
 		dispatchModule,
+		healthModule,
 		doorsModule,
 		workerModule,
 		drainModule,

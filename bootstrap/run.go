@@ -122,10 +122,8 @@ func serve(ctx context.Context, o Options, db database, log *slog.Logger) error 
 
 // plain takes fx's account of its own wiring off an error.
 func plain(err error) error {
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		if u, ok := errors.AsType[userError](inner); ok {
-			return u
-		}
+	if u, ok := errors.AsType[userError](err); ok {
+		return u
 	}
 	return err
 }

@@ -114,6 +114,11 @@ func (db *DB) Ping(ctx context.Context) error {
 	return translate(db.reads.Ping(ctx))
 }
 
+// PingHot asks the same over the connections that write.
+func (db *DB) PingHot(ctx context.Context) error {
+	return translate(db.hot.Ping(ctx))
+}
+
 // Close ends all connections; the instance's lock goes with them.
 func (db *DB) Close() {
 	db.hot.Close()

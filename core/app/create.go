@@ -67,9 +67,8 @@ func (a *Application) CreateTask(ctx context.Context, r CreateRequest) (Task, er
 	if got.Task == nil { // a commit of unknown outcome that had succeeded
 		return a.GetTask(ctx, s.ID)
 	}
-	at := time.Now().UTC() //nolint:forbidigo // the answer's own time; what is stored has the database's
-	record, steps := created(got.Task, at)
-	return view(a.catalog, record, steps, at), nil
+	record, steps := created(got.Task, got.At)
+	return view(a.catalog, record, steps, got.At), nil
 }
 
 // submission checks a request and names what it asks for.

@@ -2,6 +2,7 @@ package orchestrate
 
 import (
 	"context"
+	"time"
 
 	"github.com/tasker-go/tasker/core/app/actor"
 	"github.com/tasker-go/tasker/core/domain/ident"
@@ -20,6 +21,7 @@ type TaskRequest struct {
 type Admitted struct {
 	Existing ident.TaskID  // the task that has the identity; zero if created
 	Task     *plan.NewTask // the task as it was stored; nil if it was there before
+	At       time.Time     // when it was stored
 }
 
 // Handle implements actor.Handler.
@@ -37,7 +39,7 @@ func (a *TaskRequest) Handle(ctx context.Context, b actor.Batch[plan.Submission]
 	var out []Admitted
 	err := a.run(ctx, b.Part, scope, func(snap *plan.Snapshot) (plan.Decision, error) {
 		d, became, err := plan.AfterSubmissions(snap, b.Messages, &a.blueprints)
-		out = admitted(d, became)
+		out = admitted(d, became, snap.Now)
 		return d, err
 	})
 	return out, err
@@ -45,11 +47,11 @@ func (a *TaskRequest) Handle(ctx context.Context, b actor.Batch[plan.Submission]
 
 // admitted matches what was created with what was asked for: both are in the
 // order of the submissions.
-func admitted(d plan.Decision, became []plan.Submitted) []Admitted {
+func admitted(d plan.Decision, became []plan.Submitted, at time.Time) []Admitted {
 	out := make([]Admitted, len(became))
 	next := 0
 	for i := range became {
-		out[i].Existing = became[i].Existing
+		out[i].Existing, out[i].At = became[i].Existing, at
 		if became[i].Created {
 			out[i].Task = &d.Created[next]
 			next++
