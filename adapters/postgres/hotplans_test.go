@@ -48,6 +48,9 @@ func TestHotStatementsUseIndexes(t *testing.T) {
 				continue
 			}
 			require.Contains(t, strings.Join(lines[i:min(i+2, len(lines))], "\n"), "Index Cond", "%s:\n%s", name, text)
+			if strings.Contains(line, "workflow_steps_pkey") && name != "lock_all_steps" && name != "leases_of" {
+				require.Contains(t, lines[i+1], "step_no =", "a step is found by its whole key: %s:\n%s", name, text)
+			}
 		}
 	}
 }

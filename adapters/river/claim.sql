@@ -66,16 +66,21 @@ with moment as materialized (
 )
 select f.place, f.task_id, f.step_no, f.def_no, f.dispatch_no, f.attempts, f.name, f.template_id,
        f.context::text, f.correlation_id, f.priority,
-       coalesce(cardinality(f.parents) <= 32 and not coalesce(p.large, false), true) as whole,
+       cardinality(f.parents) <= 32 and not coalesce(p.large, false) as whole,
        p.numbers, p.names, p.results
 from full_steps f
-left join lateral (
+cross join lateral (
   select array_agg(p.step_no) as numbers, array_agg(p.name) as names,
          array_agg(case when pg_column_size(p.result) <= 8192 then p.result::text end) as results,
          bool_or(pg_column_size(p.result) > 8192) as large
-  from tasker.workflow_steps p
-  where p.task_id = f.task_id and p.step_no = any (f.parents)
-) p on cardinality(f.parents) between 1 and 32
+  -- Each by its key: asked for by any (parents), the planner may read the whole
+  -- task instead.
+  from unnest(case when cardinality(f.parents) <= 32 then f.parents end) as u(step_no)
+  cross join lateral (
+    select p.step_no, p.name, p.result from tasker.workflow_steps p
+    where p.task_id = f.task_id and p.step_no = u.step_no offset 0
+  ) p
+) p
 union all
 select place, null, null, null, null, null, null, null, null, null, null, null, null, null, null
 from seen where address is null
