@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -31,6 +32,7 @@ type search struct {
 	account  account
 	places   []string // globs of directories, see packagePlaces
 	host     string   // of the download
+	log      *slog.Logger
 }
 
 // packagePlaces are the directories where packages put the programs, best first;
@@ -142,9 +144,13 @@ func (s search) installed() []string {
 
 var digits = regexp.MustCompile(`\d+`)
 
-// numberIn returns the first number in path, which is the version in all places.
+// numberIn returns the last number in path, which is the version in all places.
 func numberIn(path string) int {
-	n, err := strconv.Atoi(digits.FindString(path))
+	all := digits.FindAllString(path, -1)
+	if len(all) == 0 {
+		return 0
+	}
+	n, err := strconv.Atoi(all[len(all)-1])
 	if err != nil {
 		return 0
 	}

@@ -48,10 +48,12 @@ func download(ctx context.Context, s search) (binaries, error) {
 	if err := reachable(ctx, s.host); err != nil {
 		return binaries{}, err
 	}
+	s.log.Info("no PostgreSQL is installed that will do; downloading one", "version", string(release), "to", home)
 	scratch, err := os.MkdirTemp(filepath.Dir(s.dataDir), "download-")
 	if err != nil {
 		return binaries{}, err
 	}
+	defer http.DefaultClient.CloseIdleConnections() // the library's client; nothing else is to be fetched
 	// The library cannot be told to stop: when time is up, its goroutine is left
 	// behind and ends with its transfer, in a directory that nobody uses.
 	done := make(chan error, 1)
