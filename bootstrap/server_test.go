@@ -249,7 +249,7 @@ func TestFailures(t *testing.T) {
 			t.Parallel()
 			s := start(t, oneStep, worker.Handlers{"only": c.handler})
 			got := s.rest(t, s.create(t, "one", map[string]any{}), task.BlockedByFailures)
-			require.EqualValues(t, c.attempts, got.Steps[0].StepRecord.Attempts)
+			require.Equal(t, c.attempts, got.Steps[0].StepRecord.Attempts)
 			var f step.Failure
 			require.NoError(t, json.Unmarshal(got.Steps[0].Failure, &f))
 			require.Equal(t, c.kind, f.Type, f.Message)
