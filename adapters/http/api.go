@@ -1,0 +1,269 @@
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/tasker-go/tasker/core/app"
+	"github.com/tasker-go/tasker/core/domain/access"
+	"github.com/tasker-go/tasker/core/domain/fault"
+)
+
+// api is what routes are registered with.
+type api struct {
+	huma.API
+	cfg  Config
+	auth Authenticator
+}
+
+// humaErrors makes huma tell its own errors as we do. It changes variables of
+// huma's package, so once is enough for a process.
+var humaErrors = sync.OnceFunc(func() {
+	huma.NewErrorWithContext = problemOfHuma
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return problemOfHuma(nil, status, message, errs...)
+	}
+})
+
+// newHandler builds the whole door.
+func newHandler(cfg Config, s Service, health *app.Health, auth Authenticator, metrics http.Handler, log *slog.Logger) (http.Handler, error) {
+	humaErrors()
+	mux := http.NewServeMux()
+	a := &api{API: humago.New(mux, configOf(cfg, auth)), cfg: cfg, auth: auth}
+	registerTasks(a, s)
+	registerSteps(a, s)
+	registerTemplates(a, s)
+	registerHealth(a, health)
+	registerMetrics(a, metrics)
+	if err := registerDocs(a); err != nil {
+		return nil, err
+	}
+	mux.HandleFunc(everything, notRouted(mux))
+	return frame(cfg, log, clean(mux)), nil
+}
+
+// keyScheme is the name of API keys in the OpenAPI document.
+const keyScheme = "api_key_auth"
+
+// configOf is huma with our decisions: no links to schemas in bodies, JSON
+// alone, and none of its own pages.
+func configOf(cfg Config, auth Authenticator) huma.Config {
+	json := huma.DefaultJSONFormat
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:       "Tasker Web API",
+				Version:     "1.0.0",
+				Description: description,
+			},
+			Tags: tags,
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					keyScheme: {Type: "apiKey", In: "header", Name: auth.Header(), Description: "Asked for only where keys are configured."},
+				},
+			},
+			Extensions: map[string]any{"x-server-version": cfg.Version},
+		},
+		Formats:       map[string]huma.Format{"application/json": json, "json": json},
+		DefaultFormat: "application/json",
+	}
+}
+
+// register is the only way to add a route. It sees to credentials before the
+// body is read, and to errors: none reaches huma as it is.
+func register[I, O any](a *api, op app.Operation, do func(context.Context, *I) (*O, error)) {
+	r := routes[op]
+	h := huma.Operation{
+		OperationID: string(op), Method: r.method, Path: r.path, Summary: r.summary, Description: r.description,
+		DefaultStatus: r.status, Hidden: r.hidden, SkipValidateBody: true, MaxBodyBytes: a.cfg.MaxBodyBytes + 1,
+		Responses: map[string]*huma.Response{}, Extensions: map[string]any{},
+	}
+	if r.tag != "" {
+		h.Tags = []string{r.tag}
+	}
+	if r.body != nil {
+		h.RequestBody = &huma.RequestBody{Description: "Unknown fields are accepted, and named in " + unknownFieldsHeader + "."}
+	}
+	need := op.Permission()
+	if need != access.Public {
+		h.Security = []map[string][]string{{keyScheme: {}}}
+		h.Extensions["x-required-permission"] = string(need)
+	}
+	a.describeProblems(&h, r, need)
+	h.Middlewares = huma.Middlewares{a.admit(need), a.checkForm(&h, r)}
+	huma.Register(a.API, h, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		if err == nil {
+			return out, nil
+		}
+		if p, ok := errors.AsType[*Problem](err); ok {
+			return nil, p
+		}
+		f := faultOf(ctx, err)
+		logFault(ctx, op, f)
+		return nil, problemOf(ctx, op, f)
+	})
+	if r.body != nil { // huma knows it only as bytes
+		h.RequestBody.Content["application/json"].Schema = a.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(r.body), true, "")
+	}
+}
+
+// describeProblems documents the answers that are no success.
+func (a *api) describeProblems(h *huma.Operation, r route, need access.Permission) {
+	statuses := slices.Clone(r.problems)
+	if need != access.Public {
+		statuses = append(statuses, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout,
+			http.StatusInternalServerError, http.StatusServiceUnavailable)
+	}
+	if r.body != nil {
+		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	for _, status := range statuses {
+		h.Responses[strconv.Itoa(status)] = &huma.Response{
+			Description: http.StatusText(status),
+			Content:     map[string]*huma.MediaType{problemType: {Schema: schema}},
+		}
+	}
+	if r.media != "" {
+		h.Responses[strconv.Itoa(r.status)] = &huma.Response{
+			Description: http.StatusText(r.status),
+			Content:     map[string]*huma.MediaType{r.media: {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}
+	}
+}
+
+// admit finds out who asks, and refuses those who may not.
+func (a *api) admit(need access.Permission) func(huma.Context, func(huma.Context)) {
+	return func(hctx huma.Context, next func(huma.Context)) {
+		if need == access.Public {
+			next(hctx)
+			return
+		}
+		who, err := a.auth.Authenticate(hctx.Header("Authorization"), hctx.Header(a.auth.Header()))
+		if err == nil && !who.May(need) {
+			err = fault.New(fault.CodePermissionDenied, "the permission %s is missing", need)
+		}
+		if err != nil {
+			a.refuse(hctx, err)
+			return
+		}
+		if c := callOf(hctx.Context()); c != nil {
+			c.principal = who
+		}
+		next(hctx)
+	}
+}
+
+// refuse answers before the handler is reached.
+func (a *api) refuse(hctx huma.Context, err error) {
+	f := faultOf(hctx.Context(), err)
+	_ = huma.WriteErr(a.API, hctx, 0, "", f) // where it cannot be written, nobody is there to be told
+}
+
+// explainRefusal sets the headers that say why somebody was turned away.
+func explainRefusal(h http.Header, f *fault.Error) {
+	reason, severity, wait := f.Meta["reason"], "high", "60"
+	switch {
+	case f.Kind == fault.PermissionDenied:
+		reason, severity, wait = "forbidden", "medium", "5"
+	case reason == "missing":
+		severity, wait = "low", ""
+	}
+	h.Set("X-Auth-Failure-Reason", reason)
+	h.Set("X-Auth-Failure-Severity", severity)
+	if wait != "" {
+		h.Set("Retry-After", wait)
+	}
+	if f.Kind == fault.Unauthenticated {
+		h.Set("WWW-Authenticate", `ApiKey realm="tasker"`)
+	}
+}
+
+// checkForm refuses what huma would read as something else: parameters that
+// stand twice or cannot be read, and bodies of another kind.
+func (a *api) checkForm(h *huma.Operation, r route) func(huma.Context, func(huma.Context)) {
+	return func(hctx huma.Context, next func(huma.Context)) {
+		u := hctx.URL()
+		if u.RawQuery != "" {
+			if err := checkQuery(h.Parameters, u.RawQuery); err != nil {
+				a.refuse(hctx, err)
+				return
+			}
+		}
+		if r.body != nil {
+			if err := checkMedia(hctx.Header("Content-Type")); err != nil {
+				a.refuse(hctx, err)
+				return
+			}
+			if in, _ := humago.Unwrap(hctx); in.ContentLength > a.cfg.MaxBodyBytes {
+				hctx.SetHeader("Connection", "close") // rather than read all of it
+				a.refuse(hctx, tooLarge(a.cfg.MaxBodyBytes))
+				return
+			}
+		}
+		next(hctx)
+	}
+}
+
+func checkQuery(params []*huma.Param, raw string) error {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return fault.New(fault.CodeInvalidField, "the query of the URL cannot be read; is everything percent-encoded?")
+	}
+	for _, p := range params {
+		if p.In != "query" {
+			continue
+		}
+		got := values[p.Name]
+		if len(got) > 1 {
+			return fault.In(p.Name, fault.CodeInvalidField, "%s stands %d times in the query, want it once", p.Name, len(got))
+		}
+		if len(got) == 1 && got[0] == "" && p.Schema.Type == huma.TypeInteger {
+			return fault.In(p.Name, fault.CodeInvalidField, "%s is empty, want a whole number", p.Name)
+		}
+	}
+	return nil
+}
+
+func checkMedia(contentType string) error {
+	media, _, err := mime.ParseMediaType(contentType)
+	if err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")) {
+		return nil
+	}
+	return fault.New(fault.CodeUnsupportedMedia, "the body has to be JSON, sent with Content-Type: application/json")
+}
+
+// document returns the OpenAPI document as JSON.
+func (a *api) document() ([]byte, error) {
+	return json.MarshalIndent(a.OpenAPI(), "", "  ")
+}
+
+// Routes returns the method and path of every operation of the application
+// that this door serves, as "GET /v1/tasks".
+func Routes() map[app.Operation]string {
+	all := map[app.Operation]string{}
+	known := app.Operations()
+	for op, r := range maps.All(routes) {
+		if _, ok := known[op]; ok {
+			all[op] = r.method + " " + r.path
+		}
+	}
+	return all
+}
