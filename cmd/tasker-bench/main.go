@@ -73,7 +73,7 @@ func parse(args []string, messages io.Writer) (command, error) {
 	set.StringVar(&c.json, "json", "bench.json", "file for the figures; empty for none")
 	set.BoolVar(&c.markdown, "markdown", false, "print the tables as Markdown")
 	set.BoolVar(&c.statements, "statements", false, "say also how often each statement was sent")
-	set.StringVar(&c.profile, "cpuprofile", "", "file for a CPU profile of the last bulk run of diamond4 in process")
+	set.StringVar(&c.profiles, "cpuprofile", "", "beginning of the names of files for CPU profiles, one for each bulk run; go tool pprof adds them up")
 	if err := set.Parse(args); err != nil {
 		return c, err
 	}

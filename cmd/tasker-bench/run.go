@@ -24,7 +24,7 @@ type options struct {
 	scale       float64 // of tasks, samples and jobs: 1, less when quick
 	idleFor     time.Duration
 	statements  bool
-	profile     string // file for a CPU profile of the bulk diamonds in process; empty for none
+	profiles    string // how the names of files for CPU profiles begin; empty for none
 	databaseURL string
 	dataDir     string
 }
@@ -231,7 +231,7 @@ func (b *bench) shapeRound(ctx context.Context, way measurable, sh shape, mode s
 	into.took = append(into.took, ms...)
 	into.p50 = append(into.p50, median(ms))
 
-	stop, err := b.profiling(sh, mode)
+	stop, err := b.profiling(sh, mode, len(into.p50)-1)
 	if err != nil {
 		return err
 	}
@@ -277,12 +277,12 @@ func (b *bench) breakdown(what string, c counted, units float64) {
 	}
 }
 
-// profiling begins a CPU profile, if one of this run is wanted.
-func (b *bench) profiling(sh shape, mode string) (stop func() error, err error) {
-	if b.profile == "" || sh.name != "diamond4" || mode != inProcess {
+// profiling begins a CPU profile of a bulk run, if profiles are wanted.
+func (b *bench) profiling(sh shape, mode string, round int) (stop func() error, err error) {
+	if b.profiles == "" {
 		return func() error { return nil }, nil
 	}
-	f, err := os.Create(b.profile) //nolint:gosec // G304: the user names it
+	f, err := os.Create(fmt.Sprintf("%s-%s-%s-%d.pprof", b.profiles, sh.name, mode, round+1))
 	if err != nil {
 		return nil, err
 	}
