@@ -118,8 +118,8 @@ var engineModule = fx.Module("engine",
 		func(s *postgres.Store, cfg *configuration.Config, log *slog.Logger) *upkeep.Timers {
 			return upkeep.NewTimers(s, cfg.Orchestration.Dispatch.SafetyPollInterval, log)
 		},
-		func(s *postgres.Store, c *catalog.Catalog, cfg *configuration.Config, log *slog.Logger) *dispatch.Dispatcher {
-			return dispatch.New(s, c, cfg.Orchestration.Dispatch.SafetyPollInterval, log)
+		func(s *postgres.Store, c *catalog.Catalog, h *watch.Hub, cfg *configuration.Config, log *slog.Logger) *dispatch.Dispatcher {
+			return dispatch.New(s, c, h, cfg.Orchestration.Dispatch.SafetyPollInterval, log)
 		},
 		func(b *breaker.UnitOfWork, c *catalog.Catalog, d *dispatch.Dispatcher, h *watch.Hub, t *upkeep.Timers, cfg *configuration.Config) *orchestrate.Engine {
 			rules := plan.Rules{MaxLosses: int32(cfg.Orchestration.Dispatch.MaxLeaseLosses)}

@@ -107,9 +107,13 @@ func (a *Application) ListSteps(ctx context.Context, id ident.TaskID) ([]Step, e
 	return t.Steps, err
 }
 
-// GetStep returns a step of a task. Faults: task_not_found, step_not_found.
+// GetStep returns a step of a task. Faults: task_not_found, step_not_found,
+// step_of_another_task.
 func (a *Application) GetStep(ctx context.Context, id ident.TaskID, stepID ident.StepID) (Step, error) {
 	ref := ident.Ref(stepID)
+	if ref.Task != id {
+		return Step{}, fault.In("step_uuid", fault.CodeStepElsewhere, "step %s is not of task %s", stepID, id)
+	}
 	steps, err := a.ListSteps(ctx, id)
 	if err != nil {
 		return Step{}, err

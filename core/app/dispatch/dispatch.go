@@ -34,6 +34,11 @@ type Describer interface {
 	Describe(ctx context.Context, s ports.ClaimedStep) (ports.Assignment, error)
 }
 
+// Observer is told of steps whose handlers are about to begin. It must be fast.
+type Observer interface {
+	Started(steps []ports.ClaimedStep)
+}
+
 // Results takes what workers report. It returns once the report is on its way
 // to be settled, and waits while too many are.
 type Results interface {
@@ -45,6 +50,7 @@ type Dispatcher struct {
 	queue    ports.StepQueue
 	describe Describer
 	results  Results
+	observe  Observer
 	log      *slog.Logger
 	tick     time.Duration
 	wake     chan struct{}
@@ -88,10 +94,10 @@ type run struct {
 
 // New returns a dispatcher; Start sets it to work. Tick is how often all queues
 // are looked at, whatever is known of them.
-func New(queue ports.StepQueue, describe Describer, tick time.Duration, log *slog.Logger) *Dispatcher {
+func New(queue ports.StepQueue, describe Describer, observe Observer, tick time.Duration, log *slog.Logger) *Dispatcher {
 	lifetime, giveUp := context.WithCancelCause(context.Background())
 	return &Dispatcher{
-		queue: queue, describe: describe, log: log, tick: tick,
+		queue: queue, describe: describe, observe: observe, log: log, tick: tick,
 		wake: make(chan struct{}, 1), lanes: map[plan.Queue]*lane{}, running: map[ident.StepRef]*run{},
 		lifetime: lifetime, giveUp: giveUp, stop: func() {},
 	}

@@ -174,6 +174,9 @@ func (r *Reservation) Done(reply ports.ClaimReply) {
 	if more {
 		d.signal()
 	}
+	if len(reply.Steps) > 0 {
+		d.observe.Started(reply.Steps)
+	}
 	for _, s := range starts {
 		d.begin(s.worker, s.step)
 	}

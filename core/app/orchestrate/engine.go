@@ -92,16 +92,15 @@ func (e *Engine) runOnce(ctx context.Context, part bool, scope ports.Scope, deci
 		}
 		return unknown, err
 	}
-	e.committed(now, d, reply)
+	e.committed(now, d)
 	if ride != nil {
 		ride.Done(reply)
 	}
 	return nil, nil
 }
 
-func (e *Engine) committed(now time.Time, d plan.Decision, reply ports.ClaimReply) {
+func (e *Engine) committed(now time.Time, d plan.Decision) {
 	e.hub.Committed(now, d)
-	e.hub.Started(now, reply.Steps)
 	var cancelled []ident.TaskID
 	for i := range d.Tasks {
 		if d.Tasks[i].State == task.Cancelled {

@@ -27,8 +27,32 @@ type Update struct {
 type StepUpdate struct {
 	No       int32
 	State    step.State
+	Dispatch int32
 	Attempts int32
 	Error    string // of the last failure, when it failed
+}
+
+// After reports whether the update is newer than what is known of the step: its
+// dispatch and state.
+func (u StepUpdate) After(dispatch int32, s step.State) bool {
+	if u.Dispatch != dispatch {
+		return u.Dispatch > dispatch
+	}
+	return rank(u.State) > rank(s)
+}
+
+// rank orders the states that a dispatch goes through.
+func rank(s step.State) int {
+	switch {
+	case s == step.Pending:
+		return 0
+	case s == step.Enqueued:
+		return 1
+	case s == step.InProgress:
+		return 2
+	default:
+		return 3
+	}
 }
 
 // backlog is how many updates a watcher may be behind. One that falls further
@@ -123,7 +147,7 @@ func (h *Hub) Committed(at time.Time, d plan.Decision) {
 		if !c.Moved() {
 			continue
 		}
-		u := Update{At: at, Step: &StepUpdate{No: c.Ref.No, State: c.State, Attempts: c.Attempts}}
+		u := Update{At: at, Step: &StepUpdate{No: c.Ref.No, State: c.State, Dispatch: c.Dispatch, Attempts: c.Attempts}}
 		if c.Failure != nil {
 			u.Step.Error = c.Failure.Message
 		}
@@ -139,7 +163,8 @@ func (h *Hub) Committed(at time.Time, d plan.Decision) {
 }
 
 // Started tells the watchers of steps that workers have begun.
-func (h *Hub) Started(at time.Time, steps []ports.ClaimedStep) {
+func (h *Hub) Started(steps []ports.ClaimedStep) {
+	at := time.Now().UTC() //nolint:forbidigo // when it was seen
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.watchers) == 0 {
@@ -148,7 +173,9 @@ func (h *Hub) Started(at time.Time, steps []ports.ClaimedStep) {
 	for i := range steps {
 		s := &steps[i]
 		for w := range h.watchers[s.Ref.Task] {
-			w.send(Update{At: at, Step: &StepUpdate{No: s.Ref.No, State: step.InProgress, Attempts: s.Attempt}})
+			w.send(Update{At: at, Step: &StepUpdate{
+				No: s.Ref.No, State: step.InProgress, Dispatch: s.Dispatch, Attempts: s.Attempt,
+			}})
 		}
 	}
 }

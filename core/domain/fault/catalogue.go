@@ -21,6 +21,7 @@ const (
 	CodeUnsupportedMedia    Code = "unsupported_media_type"
 	CodeTaskNotFound        Code = "task_not_found"
 	CodeStepNotFound        Code = "step_not_found"
+	CodeStepElsewhere       Code = "step_of_another_task"
 	CodeTemplateNotFound    Code = "template_not_found"
 	CodeRouteNotFound       Code = "route_not_found"
 	CodeMethodNotAllowed    Code = "method_not_allowed"
@@ -48,7 +49,7 @@ var kinds = map[Code]Kind{
 	CodeInternal: Internal, CodeMalformed: Invalid, CodeInvalidField: Invalid, CodeInvalidUUID: Invalid,
 	CodeInvalidInput: Invalid, CodeInvalidTemplate: Invalid, CodeInvalidCursor: Invalid, CodeInvalidState: Invalid,
 	CodePayloadTooLarge: TooLarge, CodeUnsupportedMedia: Invalid, CodeTaskNotFound: NotFound,
-	CodeStepNotFound: NotFound, CodeTemplateNotFound: NotFound, CodeRouteNotFound: NotFound,
+	CodeStepNotFound: NotFound, CodeStepElsewhere: NotFound, CodeTemplateNotFound: NotFound, CodeRouteNotFound: NotFound,
 	CodeMethodNotAllowed: Invalid, CodeTaskExists: Conflict, CodeTemplateChanged: Conflict,
 	CodeTaskFinished: Refused, CodeIllegalTransition: Refused, CodeStaleResult: Refused,
 	CodeUnauthenticated: Unauthenticated, CodePermissionDenied: PermissionDenied, CodeMailboxFull: Unavailable,
