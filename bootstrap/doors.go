@@ -7,6 +7,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/tasker-go/tasker/adapters/auth"
+	grpcapi "github.com/tasker-go/tasker/adapters/grpc"
 	httpapi "github.com/tasker-go/tasker/adapters/http"
 	"github.com/tasker-go/tasker/adapters/telemetry"
 	"github.com/tasker-go/tasker/bootstrap/configuration"
@@ -67,6 +68,13 @@ func newDoors(o Options, cfg *configuration.Config, a *app.Application, h *app.H
 			return d, err
 		}
 		d.web = s
+	}
+	if g := cfg.Orchestration.GRPC; g.Enabled {
+		d.rpc = grpcapi.New(grpcapi.Config{
+			Host: g.Host, Port: g.Port, KeepaliveInterval: g.KeepaliveInterval, KeepaliveTimeout: g.KeepaliveTimeout,
+			MaxStreams: uint32(g.MaxConcurrentStreams), MaxMessageBytes: g.MaxMessageBytes, //nolint:gosec // G115: a checked range
+			Reflection: g.EnableReflection, Health: g.EnableHealthService,
+		}, a, h, keys, log)
 	}
 	return d, nil
 }

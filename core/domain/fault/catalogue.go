@@ -37,6 +37,7 @@ const (
 	CodeBreakerOpen         Code = "circuit_breaker_open" // too many failures of the database just now
 	CodeContended           Code = "contended"            // somebody else holds what it needs
 	CodeShuttingDown        Code = "shutting_down"        // the server is draining
+	CodeNotReady            Code = "not_ready"            // a part of the server is out of order
 	CodeRateLimited         Code = "rate_limited"
 	CodeDeadlineExceeded    Code = "deadline_exceeded"
 	CodeClientClosed        Code = "client_closed_request"
@@ -53,7 +54,7 @@ var kinds = map[Code]Kind{
 	CodeMethodNotAllowed: Invalid, CodeTaskExists: Conflict, CodeTemplateChanged: Conflict,
 	CodeTaskFinished: Refused, CodeIllegalTransition: Refused, CodeStaleResult: Refused,
 	CodeUnauthenticated: Unauthenticated, CodePermissionDenied: PermissionDenied, CodeMailboxFull: Unavailable,
-	CodeDatabaseDown: Unavailable, CodeBreakerOpen: Unavailable, CodeContended: Unavailable, CodeShuttingDown: Unavailable,
+	CodeDatabaseDown: Unavailable, CodeBreakerOpen: Unavailable, CodeContended: Unavailable, CodeShuttingDown: Unavailable, CodeNotReady: Unavailable,
 	CodeRateLimited: RateLimited, CodeDeadlineExceeded: Timeout, CodeClientClosed: Timeout,
 	CodeExpansionTooLarge: Invalid, CodeTemplateNotRunnable: Invalid, CodeMissingIdempotency: Invalid,
 }

@@ -1,0 +1,142 @@
+package grpc
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	taskerv1 "github.com/tasker-go/tasker/api/taskerv1"
+	"github.com/tasker-go/tasker/core/app"
+	"github.com/tasker-go/tasker/core/domain/fault"
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/step"
+	"github.com/tasker-go/tasker/core/domain/task"
+)
+
+// The enumerations of the contract number the states in the order of the
+// domain's; a test walks them.
+func taskState(s task.State) taskerv1.TaskState { return taskerv1.TaskState(s) }
+func stepState(s step.State) taskerv1.StepState { return taskerv1.StepState(s) }
+
+func fromTaskState(s taskerv1.TaskState) (task.State, bool) {
+	if _, known := taskerv1.TaskState_name[int32(s)]; !known || s == taskerv1.TaskState_TASK_STATE_UNSPECIFIED {
+		return 0, false
+	}
+	return task.State(s), true //nolint:gosec // G115: one of twelve
+}
+
+func taskID(text string) (ident.TaskID, error) {
+	id, err := ident.ParseTask(text)
+	if err != nil {
+		return id, fault.In("task_uuid", fault.CodeInvalidUUID, "task_uuid is %s", err)
+	}
+	return id, nil
+}
+
+func stepID(text string) (ident.StepID, error) {
+	id, err := ident.ParseStep(text)
+	if err != nil {
+		return id, fault.In("step_uuid", fault.CodeInvalidUUID, "step_uuid is %s", err)
+	}
+	return id, nil
+}
+
+// document returns a Struct as JSON; nil for none.
+func document(field string, s *structpb.Struct) (json.RawMessage, error) {
+	if s == nil {
+		return nil, nil
+	}
+	raw, err := json.Marshal(s.AsMap())
+	if err != nil {
+		if path := unfit(field, structpb.NewStructValue(s)); path != "" {
+			return nil, fault.In(path, fault.CodeInvalidField, "%s is not a finite number", path)
+		}
+		return nil, fault.In(field, fault.CodeMalformed, "%s cannot be written as JSON", field)
+	}
+	return raw, nil
+}
+
+// unfit finds a number that JSON does not have.
+func unfit(path string, v *structpb.Value) string {
+	switch k := v.GetKind().(type) {
+	case *structpb.Value_NumberValue:
+		if math.IsNaN(k.NumberValue) || math.IsInf(k.NumberValue, 0) {
+			return path
+		}
+	case *structpb.Value_StructValue:
+		for name, member := range k.StructValue.GetFields() {
+			if found := unfit(path+"."+name, member); found != "" {
+				return found
+			}
+		}
+	case *structpb.Value_ListValue:
+		for i, item := range k.ListValue.GetValues() {
+			if found := unfit(fmt.Sprintf("%s[%d]", path, i), item); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+// object returns a JSON object as a Struct; nil for anything else.
+func object(raw json.RawMessage) *structpb.Struct {
+	if len(raw) == 0 {
+		return nil
+	}
+	var s structpb.Struct
+	if err := s.UnmarshalJSON(raw); err != nil {
+		return nil // not an object: the contract leaves the field unset
+	}
+	return &s
+}
+
+func instant(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func toTask(t *app.Task) *taskerv1.Task {
+	out := &taskerv1.Task{
+		TaskUuid: t.ID.String(), Name: t.Name, Namespace: t.Namespace, Version: t.Version,
+		State: taskState(t.TaskRecord.State), CreatedAt: instant(t.CreatedAt), UpdatedAt: instant(t.UpdatedAt),
+		CompletedAt: instant(t.CompletedAt), Context: object(t.Context), Initiator: t.Initiator,
+		SourceSystem: t.SourceSystem, Reason: t.Reason, Priority: &t.Priority, Tags: t.Tags,
+		CorrelationId: t.CorrelationID.String(),
+		TotalSteps:    int64(t.Counts.Total), PendingSteps: int64(t.Pending), InProgressSteps: int64(t.InProgress),
+		CompletedSteps: int64(t.Completed), FailedSteps: int64(t.Counts.Failed), ReadySteps: int64(t.Ready),
+		ExecutionStatus: t.Execution, RecommendedAction: t.Action, HealthStatus: t.Health,
+		CompletionPercentage: t.Percentage(),
+	}
+	if t.ParentCorrelationID.Valid {
+		parent := t.ParentCorrelationID.UUID.String()
+		out.ParentCorrelationId = &parent
+	}
+	return out
+}
+
+func toStep(s *app.Step) *taskerv1.Step {
+	r := &s.StepRecord
+	return &taskerv1.Step{
+		StepUuid: r.Ref.ID().String(), TaskUuid: r.Ref.Task.String(), Name: r.Name, State: stepState(r.State),
+		CreatedAt: instant(r.CreatedAt), UpdatedAt: instant(r.UpdatedAt), CompletedAt: instant(r.CompletedAt),
+		Results: object(s.Result), DependenciesSatisfied: s.DependenciesSatisfied(), RetryEligible: s.RetryEligible(),
+		ReadyForExecution: s.Ready, TotalParents: s.Step.Parents, CompletedParents: s.CompletedParents(),
+		Attempts: r.Attempts, MaxAttempts: r.MaxAttempts, LastFailureAt: instant(r.LastFailureAt),
+		NextRetryAt: instant(r.NextRetryAt), LastAttemptedAt: instant(r.LastAttemptedAt),
+	}
+}
+
+func toSteps(steps []app.Step) []*taskerv1.Step {
+	out := make([]*taskerv1.Step, len(steps))
+	for i := range steps {
+		out[i] = toStep(&steps[i])
+	}
+	return out
+}

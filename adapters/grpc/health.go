@@ -1,0 +1,117 @@
+package grpc
+
+import (
+	"context"
+	"time"
+
+	taskerv1 "github.com/tasker-go/tasker/api/taskerv1"
+	"github.com/tasker-go/tasker/core/app"
+	"github.com/tasker-go/tasker/core/domain/fault"
+)
+
+type healths struct {
+	taskerv1.UnimplementedHealthServiceServer
+	health Health
+}
+
+// CheckHealth implements taskerv1.HealthServiceServer.
+func (*healths) CheckHealth(context.Context, *taskerv1.HealthRequest) (*taskerv1.HealthResponse, error) {
+	return say("healthy"), nil
+}
+
+// CheckLiveness implements taskerv1.HealthServiceServer.
+func (*healths) CheckLiveness(context.Context, *taskerv1.LivenessRequest) (*taskerv1.HealthResponse, error) {
+	return say("alive"), nil
+}
+
+func say(word string) *taskerv1.HealthResponse {
+	return &taskerv1.HealthResponse{Status: word, Timestamp: stamp(time.Now())}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// notReadyWait is how long a client should wait before it asks again.
+const notReadyWait = time.Second
+
+// CheckReadiness implements taskerv1.HealthServiceServer. A server that is not
+// ready answers UNAVAILABLE with what is wrong.
+func (d *healths) CheckReadiness(ctx context.Context, _ *taskerv1.ReadinessRequest) (*taskerv1.ReadinessResponse, error) {
+	r := d.health.Ready(ctx)
+	if !r.OK {
+		f := fault.New(fault.CodeNotReady, "the server is not ready").Later(notReadyWait)
+		for _, c := range r.Checks {
+			if c.Status != app.Healthy {
+				f.Details = append(f.Details, fault.Detail{Field: c.Name, Message: string(c.Status) + ": " + c.Message})
+			}
+		}
+		return nil, f
+	}
+	by := byName(r.Checks)
+	return &taskerv1.ReadinessResponse{
+		Status: r.Status, Timestamp: stamp(r.At), Info: info(r.Info),
+		Checks: &taskerv1.ReadinessChecks{
+			WebDatabase: by["web_database"], OrchestrationDatabase: by["orchestration_database"],
+			CircuitBreaker: by["circuit_breaker"], OrchestrationSystem: by["orchestration_system"],
+			CommandProcessor: by["command_processor"],
+		},
+	}, nil
+}
+
+// CheckDetailedHealth implements taskerv1.HealthServiceServer.
+func (d *healths) CheckDetailedHealth(ctx context.Context, _ *taskerv1.DetailedHealthRequest) (*taskerv1.DetailedHealthResponse, error) {
+	r := d.health.Detailed(ctx)
+	by := byName(r.Checks)
+	return &taskerv1.DetailedHealthResponse{
+		Status: r.Status, Timestamp: stamp(r.At), Info: info(r.Info),
+		Checks: &taskerv1.DetailedHealthChecks{
+			WebDatabase: by["web_database"], OrchestrationDatabase: by["orchestration_database"],
+			CircuitBreaker: by["circuit_breaker"], OrchestrationSystem: by["orchestration_system"],
+			CommandProcessor: by["command_processor"], PoolUtilization: by["pool_utilization"],
+			QueueDepth: by["queue_depth"], ChannelSaturation: by["channel_saturation"],
+		},
+	}, nil
+}
+
+func byName(checks []app.Check) map[string]*taskerv1.HealthCheck {
+	out := make(map[string]*taskerv1.HealthCheck, len(checks))
+	for _, c := range checks {
+		out[c.Name] = &taskerv1.HealthCheck{
+			Status: string(c.Status), Message: given(c.Message), DurationMs: uint64(max(0, c.Duration.Milliseconds())), //nolint:gosec // G115: not negative
+		}
+	}
+	return out
+}
+
+// info gives the figures of all pools as those of the one that the contract
+// knows; the other, of a queue outside the database, does not exist here.
+func info(i app.HealthInfo) *taskerv1.HealthInfo {
+	var all app.PoolUse
+	for _, p := range i.Pools {
+		all.Active += p.Active
+		all.Idle += p.Idle
+		all.Max += p.Max
+		all.TotalAcquires += p.TotalAcquires
+		all.SlowAcquires += p.SlowAcquires
+		all.AcquireErrors += p.AcquireErrors
+		all.AverageAcquire = max(all.AverageAcquire, p.AverageAcquire)
+		all.MaxAcquire = max(all.MaxAcquire, p.MaxAcquire)
+	}
+	open := count(all.Open())
+	return &taskerv1.HealthInfo{
+		Version: i.Version, Environment: i.Environment, OperationalState: i.OperationalState,
+		CircuitBreakerState: i.CircuitBreakerState, WebDatabasePoolSize: open, OrchestrationDatabasePoolSize: open,
+		PoolUtilization: &taskerv1.PoolUtilizationInfo{
+			TaskerPool: &taskerv1.PoolDetail{
+				ActiveConnections: count(all.Active), IdleConnections: count(all.Idle), MaxConnections: count(all.Max),
+				UtilizationPercent: all.Percent(), TotalAcquires: uint64(max(0, all.TotalAcquires)), //nolint:gosec // G115: not negative
+				SlowAcquires: uint64(max(0, all.SlowAcquires)), AcquireErrors: uint64(max(0, all.AcquireErrors)), //nolint:gosec // G115: not negative
+				AverageAcquireTimeMs: milliseconds(all.AverageAcquire), MaxAcquireTimeMs: milliseconds(all.MaxAcquire),
+			},
+			PgmqPool: &taskerv1.PoolDetail{},
+		},
+	}
+}
+
+func count(n int) uint32 { return uint32(max(0, n)) } //nolint:gosec // G115: a number of connections
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,169 @@
+// Package grpc is the gRPC door: the contract of api/tasker/v1 over the
+// application. It decodes, authorises, calls one method of the application and
+// encodes; what is right or wrong about a request is decided there.
+package grpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	taskerv1 "github.com/tasker-go/tasker/api/taskerv1"
+	"github.com/tasker-go/tasker/core/app"
+	"github.com/tasker-go/tasker/core/app/watch"
+	"github.com/tasker-go/tasker/core/domain/access"
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+// Config says where the door is and what it lets in.
+type Config struct {
+	Host              string
+	Port              int           // 0 for any free one
+	KeepaliveInterval time.Duration // between pings on a silent connection
+	KeepaliveTimeout  time.Duration // for the answer to a ping
+	MaxStreams        uint32        // calls at once on one connection
+	MaxMessageBytes   int           // of a received message
+	Reflection        bool
+	Health            bool // the standard health service
+}
+
+// Service is what the door asks the application for.
+type Service interface {
+	CreateTask(ctx context.Context, r app.CreateRequest) (app.Task, error)
+	GetTask(ctx context.Context, id ident.TaskID) (app.Task, error)
+	ListTasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) (app.Page, error)
+	CancelTask(ctx context.Context, id ident.TaskID, by, why string) (app.Task, error)
+	WatchTask(ctx context.Context, id ident.TaskID, tell func(watch.Update) error) error
+	ListSteps(ctx context.Context, id ident.TaskID) ([]app.Step, error)
+	GetStep(ctx context.Context, id ident.TaskID, step ident.StepID) (app.Step, error)
+	ListTemplates(ctx context.Context, namespace string) ([]ports.StoredTemplate, error)
+	GetTemplate(ctx context.Context, name task.Name) (ports.StoredTemplate, error)
+}
+
+var _ Service = (*app.Application)(nil)
+
+// Authenticator says who presents credentials.
+type Authenticator interface {
+	// Header is the name under which API keys arrive, in any case.
+	Header() string
+	// Authenticate returns who it is, or a fault unauthenticated.
+	Authenticate(authorization, key string) (access.Principal, error)
+}
+
+// Health reports on the server.
+type Health interface {
+	Ready(ctx context.Context) app.HealthReport
+	Detailed(ctx context.Context) app.HealthReport
+}
+
+// Server is the door. Listen, Serve and Shutdown are called in this order.
+type Server struct {
+	cfg      Config
+	server   *grpc.Server
+	health   *health.Server
+	stopping context.CancelFunc
+	listener net.Listener
+}
+
+// New returns the door to a service.
+func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) *Server {
+	lifetime, stop := context.WithCancel(context.Background())
+	in := &interceptor{auth: auth, log: log.With("door", "grpc"), lifetime: lifetime}
+	server := grpc.NewServer(
+		grpc.ChainUnaryInterceptor(in.unary), grpc.ChainStreamInterceptor(in.stream),
+		grpc.MaxConcurrentStreams(cfg.MaxStreams), grpc.MaxRecvMsgSize(cfg.MaxMessageBytes),
+		grpc.ConnectionTimeout(connectTime),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.KeepaliveInterval, Timeout: cfg.KeepaliveTimeout}),
+		// Clients of the original ping every 30 s, idle or not.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPingGap, PermitWithoutStream: true}),
+	)
+	taskerv1.RegisterTaskServiceServer(server, &tasks{service: s})
+	taskerv1.RegisterStepServiceServer(server, &steps{service: s})
+	taskerv1.RegisterTemplateServiceServer(server, &templates{service: s})
+	taskerv1.RegisterHealthServiceServer(server, &healths{health: h})
+	d := &Server{cfg: cfg, server: server, stopping: stop}
+	if cfg.Health {
+		d.health = health.NewServer()
+		healthv1.RegisterHealthServer(server, d.health)
+		for name := range server.GetServiceInfo() {
+			d.health.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
+		}
+	}
+	if cfg.Reflection {
+		reflection.Register(server)
+	}
+	return d
+}
+
+const (
+	connectTime  = 10 * time.Second
+	leastPingGap = 5 * time.Second
+)
+
+// Listen takes the address, so that Serve cannot fail for want of it. The error
+// says which setting to change.
+func (d *Server) Listen() error {
+	address := net.JoinHostPort(d.cfg.Host, fmt.Sprint(d.cfg.Port))
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
+	const port = "set [orchestration.grpc] port, TASKER_ORCHESTRATION_GRPC_BIND_ADDRESS or --grpc-port"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("port %d for gRPC is in use: %s", d.cfg.Port, port)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("port %d for gRPC needs more rights than this user has: %s", d.cfg.Port, port)
+	case err != nil:
+		return fmt.Errorf("listen on %s for gRPC: %w (%s)", address, err, port)
+	}
+	d.listener = l
+	return nil
+}
+
+// Addr returns the address, host:port; empty before Listen.
+func (d *Server) Addr() string {
+	if d.listener == nil {
+		return ""
+	}
+	return d.listener.Addr().String()
+}
+
+// Serve answers until Shutdown.
+func (d *Server) Serve() error {
+	if d.listener == nil {
+		return errors.New("serve gRPC: Listen comes first")
+	}
+	return d.server.Serve(d.listener)
+}
+
+// Shutdown takes no new calls, ends the streams, and waits for the other calls
+// until ctx ends.
+func (d *Server) Shutdown(ctx context.Context) error {
+	if d.health != nil {
+		d.health.Shutdown()
+	}
+	d.stopping()
+	done := make(chan struct{})
+	go func() { d.server.GracefulStop(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		d.server.Stop()
+		<-done
+		return ctx.Err()
+	}
+}
+
+// ServiceInfo lists the services and their methods, for tests of parity.
+func (d *Server) ServiceInfo() map[string]grpc.ServiceInfo { return d.server.GetServiceInfo() }

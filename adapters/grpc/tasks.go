@@ -1,0 +1,143 @@
+package grpc
+
+import (
+	"context"
+
+	taskerv1 "github.com/tasker-go/tasker/api/taskerv1"
+	"github.com/tasker-go/tasker/core/app"
+	"github.com/tasker-go/tasker/core/domain/fault"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+type tasks struct {
+	taskerv1.UnimplementedTaskServiceServer
+	service Service
+}
+
+// defaultInitiator is who asks for a task over gRPC, unless the request says.
+const defaultInitiator = "grpc"
+
+// CreateTask implements taskerv1.TaskServiceServer.
+func (d *tasks) CreateTask(ctx context.Context, in *taskerv1.CreateTaskRequest) (*taskerv1.CreateTaskResponse, error) {
+	doc, err := document("context", in.GetContext())
+	if err != nil {
+		return nil, err
+	}
+	initiator := in.GetInitiator()
+	if initiator == "" {
+		initiator = defaultInitiator
+	}
+	t, err := d.service.CreateTask(ctx, app.CreateRequest{
+		Name: in.GetName(), Namespace: in.GetNamespace(), Version: in.GetVersion(), Context: doc,
+		Initiator: initiator, SourceSystem: in.GetSourceSystem(), Reason: in.GetReason(), Tags: in.GetTags(),
+		Priority: in.GetPriority(), CorrelationID: in.GetCorrelationId(), ParentCorrelationID: in.GetParentCorrelationId(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &taskerv1.CreateTaskResponse{Task: toTask(&t)}, nil
+}
+
+// GetTask implements taskerv1.TaskServiceServer.
+func (d *tasks) GetTask(ctx context.Context, in *taskerv1.GetTaskRequest) (*taskerv1.GetTaskResponse, error) {
+	id, err := taskID(in.GetTaskUuid())
+	if err != nil {
+		return nil, err
+	}
+	t, err := d.service.GetTask(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := &taskerv1.GetTaskResponse{Task: toTask(&t)}
+	if in.GetIncludeSteps() {
+		out.Steps = toSteps(t.Steps)
+	}
+	if in.GetIncludeContext() {
+		out.Context = toContext(&t)
+	}
+	return out, nil
+}
+
+// ListTasks implements taskerv1.TaskServiceServer.
+func (d *tasks) ListTasks(ctx context.Context, in *taskerv1.ListTasksRequest) (*taskerv1.ListTasksResponse, error) {
+	f, err := filter(in)
+	if err != nil {
+		return nil, err
+	}
+	const defaultLimit = 50
+	p := ports.TaskPage{Limit: defaultLimit, Skip: int(in.GetPagination().GetOffset()), Total: true}
+	if in.GetPagination() != nil && in.GetPagination().Limit != nil {
+		p.Limit = int(in.GetPagination().GetLimit())
+	}
+	if p.Limit < 1 || p.Limit > app.MaxPage {
+		return nil, fault.In("pagination.limit", fault.CodeInvalidField, "pagination.limit is %d, want 1 to %d", p.Limit, app.MaxPage)
+	}
+	if p.Skip < 0 {
+		return nil, fault.In("pagination.offset", fault.CodeInvalidField, "pagination.offset is %d, want 0 or more", p.Skip)
+	}
+	page, err := d.service.ListTasks(ctx, f, p)
+	if err != nil {
+		return nil, err
+	}
+	out := &taskerv1.ListTasksResponse{Tasks: make([]*taskerv1.Task, len(page.Tasks)), Pagination: &taskerv1.PaginationResponse{
+		Total: page.Total, Count: int32(len(page.Tasks)), Offset: in.GetPagination().GetOffset(), HasMore: !page.Next.IsZero(), //nolint:gosec // G115: at most MaxPage
+	}}
+	for i := range page.Tasks {
+		out.Tasks[i] = toTask(&page.Tasks[i])
+	}
+	return out, nil
+}
+
+func filter(in *taskerv1.ListTasksRequest) (ports.TaskFilter, error) {
+	f := ports.TaskFilter{
+		Namespace: in.GetNamespace(), Name: in.GetName(), Initiator: in.GetInitiator(), Tags: in.GetTags(),
+	}
+	for _, s := range in.GetStates() {
+		state, known := fromTaskState(s)
+		if !known {
+			return f, fault.In("states", fault.CodeInvalidState, "states holds %d, which is not the state of a task", int32(s))
+		}
+		f.States = append(f.States, state)
+	}
+	if from := in.GetCreatedAt().GetStart(); from != nil {
+		if !from.IsValid() {
+			return f, fault.In("created_at.start", fault.CodeInvalidField, "created_at.start is not a valid time")
+		}
+		f.From = from.AsTime()
+	}
+	if until := in.GetCreatedAt().GetEnd(); until != nil {
+		if !until.IsValid() {
+			return f, fault.In("created_at.end", fault.CodeInvalidField, "created_at.end is not a valid time")
+		}
+		f.Until = until.AsTime()
+	}
+	if s := in.GetSort(); s != nil && s.GetField() != "" &&
+		(s.GetField() != "created_at" || s.GetDirection() == taskerv1.SortDirection_SORT_DIRECTION_ASC) {
+		return f, fault.In("sort", fault.CodeInvalidField, "tasks are listed by created_at, newest first, and in no other order yet")
+	}
+	return f, nil
+}
+
+// CancelTask implements taskerv1.TaskServiceServer. A task that has ended is no
+// error in the contract.
+func (d *tasks) CancelTask(ctx context.Context, in *taskerv1.CancelTaskRequest) (*taskerv1.CancelTaskResponse, error) {
+	id, err := taskID(in.GetTaskUuid())
+	if err != nil {
+		return nil, err
+	}
+	t, err := d.service.CancelTask(ctx, id, principalOf(ctx).Subject, in.GetReason())
+	if fault.Is(err, fault.CodeTaskFinished) {
+		why := fault.Of(err).Message
+		return &taskerv1.CancelTaskResponse{Message: &why}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &taskerv1.CancelTaskResponse{Task: toTask(&t), Success: true}, nil
+}
+
+// toContext returns what the task was given; what its steps returned is theirs.
+func toContext(t *app.Task) *taskerv1.TaskContext {
+	in := object(t.Context)
+	return &taskerv1.TaskContext{Inputs: in, Outputs: object([]byte("{}")), Merged: in}
+}
