@@ -76,7 +76,7 @@ func byName(checks []app.Check) map[string]*taskerv1.HealthCheck {
 	out := make(map[string]*taskerv1.HealthCheck, len(checks))
 	for _, c := range checks {
 		out[c.Name] = &taskerv1.HealthCheck{
-			Status: string(c.Status), Message: given(c.Message), DurationMs: uint64(max(0, c.Duration.Milliseconds())), //nolint:gosec // G115: not negative
+			Status: string(c.Status), Message: given(c.Message), DurationMs: uint64(max(0, c.Duration.Milliseconds())),
 		}
 	}
 	return out
@@ -103,8 +103,8 @@ func info(i app.HealthInfo) *taskerv1.HealthInfo {
 		PoolUtilization: &taskerv1.PoolUtilizationInfo{
 			TaskerPool: &taskerv1.PoolDetail{
 				ActiveConnections: count(all.Active), IdleConnections: count(all.Idle), MaxConnections: count(all.Max),
-				UtilizationPercent: all.Percent(), TotalAcquires: uint64(max(0, all.TotalAcquires)), //nolint:gosec // G115: not negative
-				SlowAcquires: uint64(max(0, all.SlowAcquires)), AcquireErrors: uint64(max(0, all.AcquireErrors)), //nolint:gosec // G115: not negative
+				UtilizationPercent: all.Percent(), TotalAcquires: uint64(max(0, all.TotalAcquires)),
+				SlowAcquires: uint64(max(0, all.SlowAcquires)), AcquireErrors: uint64(max(0, all.AcquireErrors)),
 				AverageAcquireTimeMs: milliseconds(all.AverageAcquire), MaxAcquireTimeMs: milliseconds(all.MaxAcquire),
 			},
 			PgmqPool: &taskerv1.PoolDetail{},
