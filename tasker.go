@@ -110,7 +110,8 @@ func Version() string {
 		return "unknown"
 	}
 	const module = "github.com/tasker-go/tasker"
-	if info.Main.Path == module && info.Main.Version != "" {
+	const unversioned = "(devel)"
+	if info.Main.Path == module && info.Main.Version != "" && info.Main.Version != unversioned {
 		return strings.TrimPrefix(info.Main.Version, "v")
 	}
 	for _, dep := range info.Deps {
