@@ -43,7 +43,8 @@ var schema = pgtest.Schema{
 // server is a running one, with a database of its own.
 type server struct {
 	bootstrap.Parts
-	url string
+	url, http, grpc string
+	stop            context.CancelFunc
 }
 
 // start runs a server until the test is over.
@@ -81,7 +82,7 @@ func startWith(t *testing.T, url, yaml string, handlers worker.Handlers, change 
 	})
 	select {
 	case s := <-ready:
-		return &server{Parts: s.Parts(), url: url}
+		return &server{Parts: s.Parts(), url: url, http: s.HTTPAddr, grpc: s.GRPCAddr, stop: cancel}
 	case err := <-ended:
 		ended <- nil
 		require.NoError(t, err, "start")
