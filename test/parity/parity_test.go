@@ -1,0 +1,69 @@
+// Package parity holds the two doors against the catalogue of operations: what
+// one offers the other offers too, but for differences that are named here.
+package parity
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	grpcapi "github.com/tasker-go/tasker/adapters/grpc"
+	httpapi "github.com/tasker-go/tasker/adapters/http"
+	"github.com/tasker-go/tasker/core/app"
+)
+
+// onlyGRPC are operations without a route, with the reason.
+var onlyGRPC = map[app.Operation]string{
+	app.WatchTask: "REST gets its stream of events together with waiting",
+}
+
+func TestEveryOperationIsBehindBothDoors(t *testing.T) {
+	t.Parallel()
+	routes := httpapi.Routes()
+	methods := map[app.Operation]string{}
+	for method, op := range grpcapi.Methods() {
+		require.Empty(t, methods[op], "%s is two methods", op)
+		methods[op] = method
+	}
+	for op := range app.Operations() {
+		require.NotEmpty(t, methods[op], "%s has no gRPC method", op)
+		if why, only := onlyGRPC[op]; only {
+			require.Empty(t, routes[op], "%s has a route now: %s", op, why)
+			continue
+		}
+		require.NotEmpty(t, routes[op], "%s has no route", op)
+	}
+	for op := range routes {
+		require.Contains(t, app.Operations(), op, "a route to what the application does not know")
+	}
+	for op := range methods {
+		require.Contains(t, app.Operations(), op, "a method of what the application does not know")
+	}
+}
+
+// notBuilt are methods of the contract that answer UNIMPLEMENTED: each has no
+// operation yet.
+var notBuilt = []string{
+	"/tasker.v1.StepService/GetStepAudit",
+	"/tasker.v1.StepService/ResolveStep",
+	"/tasker.v1.TaskService/GetTaskContext",
+	"/tasker.v1.TaskService/GetTaskSummary",
+}
+
+func TestEveryMethodIsAnOperationOrNamedAsMissing(t *testing.T) {
+	t.Parallel()
+	server := grpcapi.New(grpcapi.Config{MaxStreams: 1, MaxMessageBytes: 1}, nil, nil, nil, slog.New(slog.DiscardHandler))
+	var missing []string
+	for name, service := range server.ServiceInfo() {
+		for _, m := range service.Methods {
+			full := "/" + name + "/" + m.Name
+			if _, known := grpcapi.Methods()[full]; !known {
+				missing = append(missing, full)
+			}
+		}
+	}
+	slices.Sort(missing)
+	require.Equal(t, notBuilt, missing)
+}
