@@ -34,8 +34,14 @@ func (p Policy) Again(attempts int32) bool {
 // negative.
 func (p Policy) Delay(n int32, chance float64) time.Duration {
 	raw := p.grown(n)
-	spread := 1 + p.Jitter*(2*chance-1)
-	return p.capped(time.Duration(float64(raw) * spread))
+	if p.Jitter == 0 {
+		return raw // to the nanosecond: a float64 has fewer digits than a Duration
+	}
+	spread := float64(raw) * (1 + p.Jitter*(2*chance-1))
+	if spread >= float64(p.Max) {
+		return max(0, p.Max)
+	}
+	return p.capped(time.Duration(spread))
 }
 
 // Wanted returns the wait that a handler asked for, capped like any other and
@@ -55,7 +61,7 @@ func (p Policy) grown(n int32) time.Duration {
 	case Fibonacci:
 		a, b := time.Duration(0), p.Base
 		for range n - 1 {
-			if b >= p.Max {
+			if b > p.Max-a { // the sum, without overflow
 				return p.Max
 			}
 			a, b = b, a+b
@@ -64,7 +70,7 @@ func (p Policy) grown(n int32) time.Duration {
 	case Exponential:
 		d := p.Base
 		for range n - 1 {
-			if d >= p.Max/2 {
+			if d > p.Max/2 {
 				return p.Max
 			}
 			d *= 2
