@@ -63,7 +63,7 @@ const keyScheme = "api_key_auth"
 // alone, and none of its own pages.
 func configOf(cfg Config, auth Authenticator) huma.Config {
 	json := huma.DefaultJSONFormat
-	return huma.Config{
+	c := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
@@ -83,6 +83,8 @@ func configOf(cfg Config, auth Authenticator) huma.Config {
 		Formats:       map[string]huma.Format{"application/json": json, "json": json},
 		DefaultFormat: "application/json",
 	}
+	c.AllowAdditionalPropertiesByDefault = true // bodies and answers may grow
+	return c
 }
 
 // register is the only way to add a route. It sees to credentials before the
@@ -91,7 +93,8 @@ func register[I, O any](a *api, op app.Operation, do func(context.Context, *I) (
 	r := routes[op]
 	h := huma.Operation{
 		OperationID: string(op), Method: r.method, Path: r.path, Summary: r.summary, Description: r.description,
-		DefaultStatus: r.status, Hidden: r.hidden, SkipValidateBody: true, MaxBodyBytes: a.cfg.MaxBodyBytes + 1,
+		DefaultStatus: r.status, Hidden: r.hidden, MaxBodyBytes: a.cfg.MaxBodyBytes + 1, // huma refuses the limit itself
+		SkipValidateBody: true, SkipValidateParams: true, // the core says what is valid, to both doors alike
 		Responses: map[string]*huma.Response{}, Extensions: map[string]any{},
 	}
 	if r.tag != "" {
@@ -106,7 +109,7 @@ func register[I, O any](a *api, op app.Operation, do func(context.Context, *I) (
 		h.Extensions["x-required-permission"] = string(need)
 	}
 	a.describeProblems(&h, r, need)
-	h.Middlewares = huma.Middlewares{a.admit(need), a.checkForm(&h, r)}
+	h.Middlewares = huma.Middlewares{a.admit(need), a.checkForm(r)}
 	huma.Register(a.API, h, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)
 		if err == nil {
@@ -198,11 +201,11 @@ func explainRefusal(h http.Header, f *fault.Error) {
 
 // checkForm refuses what huma would read as something else: parameters that
 // stand twice or cannot be read, and bodies of another kind.
-func (a *api) checkForm(h *huma.Operation, r route) func(huma.Context, func(huma.Context)) {
+func (a *api) checkForm(r route) func(huma.Context, func(huma.Context)) {
 	return func(hctx huma.Context, next func(huma.Context)) {
 		u := hctx.URL()
 		if u.RawQuery != "" {
-			if err := checkQuery(h.Parameters, u.RawQuery); err != nil {
+			if err := checkQuery(hctx.Operation().Parameters, u.RawQuery); err != nil {
 				a.refuse(hctx, err)
 				return
 			}

@@ -23,17 +23,17 @@ type CreateTaskBody struct {
 	Name                string         `json:"name" minLength:"1" maxLength:"255" doc:"Name of the template." example:"order_fulfillment"`
 	Namespace           string         `json:"namespace" minLength:"1" maxLength:"255" example:"orders"`
 	Version             string         `json:"version" minLength:"1" maxLength:"50" example:"1.0.0"`
-	Context             map[string]any `json:"context,omitempty" doc:"What the task works on; has to fit the template's input_schema. Default {}."`
-	Initiator           *string        `json:"initiator,omitempty" maxLength:"255" doc:"Default system."`
-	SourceSystem        *string        `json:"source_system,omitempty" maxLength:"255" doc:"Default tasker-core."`
-	Reason              *string        `json:"reason,omitempty" maxLength:"500" doc:"Default Task requested."`
-	Tags                []string       `json:"tags,omitempty" maxItems:"100"`
-	RequestedAt         *string        `json:"requested_at,omitempty" doc:"RFC 3339, or the same without a zone for UTC. Default now."`
-	Options             map[string]any `json:"options,omitempty" doc:"Kept with the task."`
-	Priority            *int32         `json:"priority,omitempty" minimum:"-100" maximum:"100" doc:"Larger runs sooner. Default 0."`
-	CorrelationID       *string        `json:"correlation_id,omitempty" format:"uuid" doc:"Made when not given."`
-	ParentCorrelationID *string        `json:"parent_correlation_id,omitempty" format:"uuid"`
-	IdempotencyKey      *string        `json:"idempotency_key,omitempty" maxLength:"255" doc:"Identity of the task, instead of its context; as in the header Idempotency-Key."`
+	Context             map[string]any `json:"context,omitempty" nullable:"true" doc:"What the task works on; has to fit the template's input_schema. Default {}."`
+	Initiator           *string        `json:"initiator,omitempty" nullable:"true" maxLength:"255" doc:"Default system."`
+	SourceSystem        *string        `json:"source_system,omitempty" nullable:"true" maxLength:"255" doc:"Default tasker-core."`
+	Reason              *string        `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Default Task requested."`
+	Tags                []string       `json:"tags,omitempty" nullable:"true" maxItems:"100"`
+	RequestedAt         *string        `json:"requested_at,omitempty" nullable:"true" doc:"RFC 3339, or the same without a zone for UTC. Default now."`
+	Options             map[string]any `json:"options,omitempty" nullable:"true" doc:"Kept with the task."`
+	Priority            *int32         `json:"priority,omitempty" nullable:"true" minimum:"-100" maximum:"100" doc:"Larger runs sooner. Default 0."`
+	CorrelationID       *string        `json:"correlation_id,omitempty" nullable:"true" format:"uuid" doc:"Made when not given."`
+	ParentCorrelationID *string        `json:"parent_correlation_id,omitempty" nullable:"true" format:"uuid"`
+	IdempotencyKey      *string        `json:"idempotency_key,omitempty" nullable:"true" maxLength:"255" doc:"Identity of the task, instead of its context; as in the header Idempotency-Key."`
 }
 
 // maxTagDepth is enough for a list of words.
@@ -120,15 +120,18 @@ func readObject(body []byte, fields map[string]func(string, json.RawMessage) err
 
 // maxBodyDepth is where a body is malformed, whatever is in it; the limits of
 // its documents are far below.
-const maxBodyDepth = 1000
+const maxBodyDepth = 64
 
 // malformed says where a body stops being an object.
 func malformed(body []byte) error {
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
+		return fault.New(fault.CodeMalformed, "the body has to be a JSON object")
+	}
 	if err := jsondoc.Check("", body, jsondoc.Limits{MaxDepth: maxBodyDepth}); err != nil {
 		f := fault.Of(err)
 		return fault.In(f.Field, f.Code, "the body is refused: %s", f.Message)
 	}
-	return fault.New(fault.CodeMalformed, "the body has to be one JSON object")
+	return fault.New(fault.CodeMalformed, "the body has to be one JSON object and nothing more")
 }
 
 func readText(field string, raw json.RawMessage, into *string) error {

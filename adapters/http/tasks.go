@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"math"
 
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -28,7 +29,7 @@ type taskInput struct {
 type taskOutput struct{ Body TaskResponse }
 
 type listInput struct {
-	Page         uint32 `query:"page" minimum:"1" default:"1" doc:"Number of the page, from 1."`
+	Page         int64  `query:"page" minimum:"1" maximum:"4294967295" default:"1" doc:"Number of the page, from 1."`
 	PerPage      int    `query:"per_page" minimum:"1" maximum:"100" default:"25"`
 	Cursor       string `query:"cursor" doc:"next_cursor of the page before; instead of page."`
 	Namespace    string `query:"namespace"`
@@ -92,8 +93,11 @@ func listTasks(ctx context.Context, s Service, in *listInput) (*listOutput, erro
 	if err != nil {
 		return nil, err
 	}
+	if in.Page > math.MaxUint32 {
+		return nil, fault.In("page", fault.CodeInvalidField, "page is too large, want at most %d", uint32(math.MaxUint32))
+	}
 	f := ports.TaskFilter{Namespace: in.Namespace, Initiator: in.Initiator, SourceSystem: in.SourceSystem, States: states}
-	p := ports.TaskPage{Limit: in.PerPage, Skip: (int(in.Page) - 1) * in.PerPage, Total: true}
+	p := ports.TaskPage{Limit: in.PerPage, Skip: int(in.Page-1) * in.PerPage, Total: true}
 	number, known := in.Page, int64(-1)
 	if in.Cursor != "" {
 		if in.Page != 1 {
@@ -104,7 +108,7 @@ func listTasks(ctx context.Context, s Service, in *listInput) (*listOutput, erro
 			return nil, err
 		}
 		p = ports.TaskPage{Limit: in.PerPage, Before: c.before}
-		number, known = c.page, int64(c.total) //nolint:gosec // G115: parseCursor bounds it
+		number, known = int64(c.page), int64(c.total) //nolint:gosec // G115: parseCursor bounds it
 	}
 	page, err := s.ListTasks(ctx, f, p)
 	if err != nil {
@@ -114,7 +118,7 @@ func listTasks(ctx context.Context, s Service, in *listInput) (*listOutput, erro
 		known = page.Total
 	}
 	out := &listOutput{Body: TaskListResponse{Tasks: make([]TaskResponse, len(page.Tasks)), Pagination: Pagination{
-		Page: int64(number), PerPage: in.PerPage, TotalCount: known,
+		Page: number, PerPage: in.PerPage, TotalCount: known,
 		TotalPages: (known + int64(in.PerPage) - 1) / int64(in.PerPage),
 		HasNext:    !page.Next.IsZero(), HasPrevious: number > 1,
 	}}}
@@ -122,7 +126,7 @@ func listTasks(ctx context.Context, s Service, in *listInput) (*listOutput, erro
 		out.Body.Tasks[i] = taskResponse(&page.Tasks[i])
 	}
 	if out.Body.Pagination.HasNext {
-		next := cursor{before: page.Next, page: number + 1, total: uint64(max(0, known)), filter: filterHash(f)}.String() //nolint:gosec // G115: not negative
+		next := cursor{before: page.Next, page: uint32(number + 1), total: uint64(max(0, known)), filter: filterHash(f)}.String() //nolint:gosec // G115: bounded
 		out.Body.Pagination.NextCursor = &next
 	}
 	return out, nil
