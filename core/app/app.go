@@ -197,9 +197,8 @@ func (a *Application) GetTemplate(ctx context.Context, name task.Name) (ports.St
 // until the task ends, ctx ends, or tell returns an error. A task that does not
 // exist is a fault task_not_found.
 func (a *Application) WatchTask(ctx context.Context, id ident.TaskID, tell func(watch.Update) error) error {
-	w, ended := a.hub.Watch(id)
+	w, state := a.hub.Watch(id)
 	defer w.Close()
-	state := ended
 	if state == 0 {
 		states, err := a.reads.States(ctx, []ident.TaskID{id})
 		if err != nil {

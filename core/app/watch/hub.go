@@ -59,9 +59,9 @@ func rank(s step.State) int {
 // behind misses steps, never the last state of its task.
 const backlog = 256
 
-// remembered is how many finished tasks the hub remembers, for those who ask
-// for a task just after it ended.
-const remembered = 8192
+// remembered is how many tasks the hub remembers, for those who ask for one just
+// after it began or ended.
+const remembered = 16384
 
 // Hub is safe for concurrent use.
 type Hub struct {
@@ -71,16 +71,25 @@ type Hub struct {
 
 	mu       sync.Mutex
 	watchers map[ident.TaskID]map[*Watcher]struct{}
-	ended    map[ident.TaskID]task.State
-	ring     [remembered]ident.TaskID
+	known    map[ident.TaskID]fact
+	ring     [remembered]ident.TaskID // of known, the oldest at next
 	next     int
+	doubt    int // raised when another server may have moved tasks
+	told     int // raised whenever a watcher is told a state
+}
+
+// fact is the state of a task after a commit of this server.
+type fact struct {
+	state task.State
+	at    time.Time
+	doubt int // an unfinished task's state holds only while this is the hub's
 }
 
 // New returns a hub; Run keeps it in step with other servers.
 func New(reads ports.TaskReads, log *slog.Logger) *Hub {
 	return &Hub{
 		reads: reads, log: log, stale: make(chan struct{}, 1),
-		watchers: map[ident.TaskID]map[*Watcher]struct{}{}, ended: map[ident.TaskID]task.State{},
+		watchers: map[ident.TaskID]map[*Watcher]struct{}{}, known: map[ident.TaskID]fact{},
 	}
 }
 
@@ -90,13 +99,18 @@ type Watcher struct {
 	id      ident.TaskID
 	Updates chan Update
 
-	last task.State // the state last sent or seen; guarded by the hub
-	at   time.Time
+	last task.State // the state last sent or seen; this and the rest are guarded by the hub
+	at   time.Time  // of the commit that it came from
+	told int        // the hub's, when it was sent
 }
 
-// Watch begins to receive what happens to a task from now on. When the hub
-// remembers that the task has ended, it says so: nothing else will come.
-func (h *Hub) Watch(id ident.TaskID) (w *Watcher, ended task.State) {
+// Watch begins to receive what happens to a task from now on. It returns the
+// task's state when the hub knows it, else zero: then the caller looks it up.
+//
+// The state of a task that has ended stays. That of another is known as long as
+// no other server has said that it moved tasks; should one have done so that is
+// not heard yet, the news comes after the watch has begun, and is looked up.
+func (h *Hub) Watch(id ident.TaskID) (w *Watcher, known task.State) {
 	w = &Watcher{hub: h, id: id, Updates: make(chan Update, backlog)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -106,7 +120,12 @@ func (h *Hub) Watch(id ident.TaskID) (w *Watcher, ended task.State) {
 		h.watchers[id] = all
 	}
 	all[w] = struct{}{}
-	return w, h.ended[id]
+	f, ok := h.known[id]
+	if !ok || !f.state.Terminal() && f.doubt != h.doubt {
+		return w, 0
+	}
+	w.last, w.at = f.state, f.at
+	return w, f.state
 }
 
 // Seen tells the watcher which state its owner has read from the database, so
@@ -134,9 +153,12 @@ func (w *Watcher) Close() {
 func (h *Hub) Committed(at time.Time, d plan.Decision) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for i := range d.Created {
+		h.remember(d.Created[i].Task.ID, d.Created[i].State, at)
+	}
 	for i := range d.Tasks {
-		if c := &d.Tasks[i]; c.Moved() && c.State.Terminal() {
-			h.remember(c.ID, c.State)
+		if c := &d.Tasks[i]; c.Moved() {
+			h.remember(c.ID, c.State, at)
 		}
 	}
 	if len(h.watchers) == 0 {
@@ -180,12 +202,18 @@ func (h *Hub) Started(steps []ports.ClaimedStep) {
 	}
 }
 
-// remember keeps the end of a task for a while. The caller holds the lock.
-func (h *Hub) remember(id ident.TaskID, s task.State) {
-	delete(h.ended, h.ring[h.next])
-	h.ring[h.next] = id
-	h.next = (h.next + 1) % remembered
-	h.ended[id] = s
+// remember keeps the state of a task for a while. The caller holds the lock.
+func (h *Hub) remember(id ident.TaskID, s task.State, at time.Time) {
+	before, known := h.known[id]
+	if known && at.Before(before.at) {
+		return
+	}
+	if !known {
+		delete(h.known, h.ring[h.next])
+		h.ring[h.next] = id
+		h.next = (h.next + 1) % remembered
+	}
+	h.known[id] = fact{state: s, at: at, doubt: h.doubt}
 }
 
 // tell sends a state to a task's watchers, unless they know it or a later one.
@@ -195,9 +223,16 @@ func (h *Hub) tell(id ident.TaskID, s task.State, at time.Time) {
 		if s == w.last || at.Before(w.at) {
 			continue
 		}
-		w.last, w.at = s, at
-		w.send(Update{At: at, State: s})
+		w.at = at
+		h.say(w, s, at)
 	}
+}
+
+// say sends a state. The caller holds the lock.
+func (h *Hub) say(w *Watcher, s task.State, at time.Time) {
+	h.told++
+	w.last, w.told = s, h.told
+	w.send(Update{At: at, State: s})
 }
 
 // send never waits: for a watcher that is far behind, the oldest update makes
@@ -218,6 +253,14 @@ func (w *Watcher) send(u Update) {
 
 // Elsewhere says that another server has moved tasks, or may have.
 func (h *Hub) Elsewhere() {
+	h.mu.Lock()
+	h.doubt++
+	h.mu.Unlock()
+	h.again()
+}
+
+// again asks for a refresh; it never waits.
+func (h *Hub) again() {
 	select {
 	case h.stale <- struct{}{}:
 	default:
@@ -237,7 +280,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		}
 		if err := h.refresh(ctx); err != nil && ctx.Err() == nil {
 			h.log.WarnContext(ctx, "cannot look up watched tasks", "error", err)
-			h.Elsewhere()
+			h.again()
 		}
 		rest := time.NewTimer(pause)
 		select {
@@ -249,8 +292,11 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
+// refresh tells watchers what the database says. One that was told something
+// while the database was asked is left alone: that may be newer.
 func (h *Hub) refresh(ctx context.Context) error {
 	h.mu.Lock()
+	asked := h.told
 	ids := make([]ident.TaskID, 0, len(h.watchers))
 	for id := range h.watchers {
 		ids = append(ids, id)
@@ -259,15 +305,23 @@ func (h *Hub) refresh(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	asked := time.Now() //nolint:forbidigo // only orders what this server saw
 	states, err := h.reads.States(ctx, ids)
 	if err != nil {
 		return err
 	}
+	now := time.Now().UTC() //nolint:forbidigo // when it was seen
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for id, s := range states {
-		h.tell(id, s, asked)
+		for w := range h.watchers[id] {
+			switch {
+			case s == w.last:
+			case w.told > asked:
+				h.again()
+			default:
+				h.say(w, s, now)
+			}
+		}
 	}
 	return nil
 }
