@@ -137,7 +137,7 @@ func TestTargets(t *testing.T) {
 		"idle, SQL/s with 20 namespaces":                           "SHORT",
 		"idle, CPU % of one core, server and PostgreSQL":           "not measured",
 		"diamond4, steps/s with 50 slots ÷ with 1,000":             "ok",
-		"resident memory of the server after the load, MB":         "ok",
+		"resident memory of the server at the end, MB":             "ok",
 	}, got)
 }
 

@@ -51,9 +51,10 @@ func commitRate(ctx context.Context, url string, clients int, length time.Durati
 	return float64(done.Load()) / took.Seconds(), errors.Join(err, truncErr)
 }
 
-// noopArgs is a job that does nothing.
+// noopArgs is a job that does nothing, but for saying that it runs when it is
+// timed.
 type noopArgs struct {
-	N int `json:"n"`
+	Timed bool `json:"timed"`
 }
 
 // Kind implements river.JobArgs.
@@ -69,9 +70,10 @@ const (
 
 // riverClient works no-op jobs with River as it comes.
 type riverClient struct {
-	pool   *pgxpool.Pool
-	client *river.Client[pgx.Tx]
-	worked chan int
+	pool      *pgxpool.Pool
+	client    *river.Client[pgx.Tx]
+	runs      chan struct{}       // a timed job has begun
+	completed <-chan *river.Event // a job has been stored as completed
 }
 
 // openRiver makes River's tables in an empty database and starts a client.
@@ -80,7 +82,7 @@ func openRiver(ctx context.Context, url string) (*riverClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &riverClient{pool: pool, worked: make(chan int, 1<<16)}
+	r := &riverClient{pool: pool, runs: make(chan struct{}, 1)}
 	if err := r.start(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("river: %w", err)
@@ -99,7 +101,9 @@ func (r *riverClient) start(ctx context.Context) error {
 	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(_ context.Context, job *river.Job[noopArgs]) error {
-		r.worked <- job.Args.N
+		if job.Args.Timed {
+			r.runs <- struct{}{}
+		}
 		return nil
 	}))
 	r.client, err = river.NewClient(riverpgxv5.New(r.pool), &river.Config{
@@ -111,6 +115,9 @@ func (r *riverClient) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.completed, _ = r.client.SubscribeConfig(&river.SubscribeConfig{
+		Kinds: []river.EventKind{river.EventKindJobCompleted}, ChanSize: 1 << 16,
+	})
 	return r.client.Start(ctx)
 }
 
@@ -125,8 +132,7 @@ func (r *riverClient) close() {
 const riverBatch = 1000
 
 // rate returns how many jobs per second are inserted and worked, both at the same
-// time, until the last has been worked. That River then still stores some of
-// them as completed is in its favour.
+// time, until River has stored the last as completed.
 func (r *riverClient) rate(ctx context.Context, n int) (float64, error) {
 	// Bloat of an earlier round must not count.
 	if _, err := r.pool.Exec(ctx, "truncate river_job"); err != nil {
@@ -134,40 +140,30 @@ func (r *riverClient) rate(ctx context.Context, n int) (float64, error) {
 	}
 	began := time.Now()
 	for from := 0; from < n; from += riverBatch {
-		batch := make([]river.InsertManyParams, 0, riverBatch)
-		for i := from; i < min(n, from+riverBatch); i++ {
-			batch = append(batch, river.InsertManyParams{Args: noopArgs{N: i}})
+		batch := make([]river.InsertManyParams, min(riverBatch, n-from))
+		for i := range batch {
+			batch[i].Args = noopArgs{}
 		}
 		if _, err := r.client.InsertManyFast(ctx, batch); err != nil {
 			return 0, err
 		}
 	}
-	for range n {
-		select {
-		case <-r.worked:
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
+	if err := r.complete(ctx, n); err != nil {
+		return 0, err
 	}
-	rate := float64(n) / time.Since(began).Seconds()
-	return rate, r.settled(ctx)
+	return float64(n) / time.Since(began).Seconds(), nil
 }
 
-// settled waits until River has nothing left to store.
-func (r *riverClient) settled(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var open bool
-		if err := r.pool.QueryRow(ctx, "select exists (select from river_job where state <> 'completed')").Scan(&open); err != nil || !open {
-			return err
-		}
+// complete waits until n jobs have been stored as completed.
+func (r *riverClient) complete(ctx context.Context, n int) error {
+	for range n {
 		select {
-		case <-tick.C:
+		case <-r.completed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 // latency returns, for n jobs one at a time, the time from the call that begins
@@ -186,17 +182,17 @@ func (r *riverClient) latency(ctx context.Context, n int) ([]time.Duration, erro
 		}
 		began := time.Now()
 		if err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
-			_, err := r.client.InsertTx(ctx, tx, noopArgs{N: i}, nil)
+			_, err := r.client.InsertTx(ctx, tx, noopArgs{Timed: true}, nil)
 			return err
 		}); err != nil {
 			return nil, err
 		}
 		select {
-		case <-r.worked:
+		case <-r.runs:
 			took[i] = time.Since(began)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	return took, nil
+	return took, r.complete(ctx, n)
 }

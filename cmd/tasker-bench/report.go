@@ -14,7 +14,8 @@ type report struct {
 	Limits  limits         `json:"limits"`
 	Shapes  []shapeFigures `json:"shapes"`
 	Idle    *idle          `json:"idle"`
-	RSS     float64        `json:"rss_mb"`
+	RSS     float64        `json:"rss_mb"`            // of the server's process, at the end
+	RSSLoad float64        `json:"rss_mb_after_load"` // and right after the last load of the shapes
 	Slots   *slotFigures   `json:"slots,omitempty"`
 	Targets []verdict      `json:"targets"`
 	Machine machine        `json:"machine"`

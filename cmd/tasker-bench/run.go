@@ -116,15 +116,19 @@ func (b *bench) all(ctx context.Context) (*report, error) {
 	if err := b.measureIdle(ctx, r); err != nil {
 		return nil, err
 	}
+	rss, err := residentMiB(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.RSS = rounded(rss)
 	r.Machine.Took = rounded(time.Since(began).Seconds())
 	r.Targets = judge(r)
 	return r, nil
 }
 
-func (b *bench) measureShapes(ctx context.Context, r *report) error {
+func (b *bench) measureShapes(ctx context.Context, r *report) (err error) {
 	var urls [3]string
 	for i, name := range []string{mainDatabase, limitsDatabase, riverDatabase} {
-		var err error
 		if urls[i], err = b.cluster.newDatabase(ctx, name); err != nil {
 			return err
 		}
@@ -177,12 +181,10 @@ func (b *bench) measureShapes(ctx context.Context, r *report) error {
 			}
 		}
 	}
-	if r.RSS, err = residentMiB(ctx); err != nil {
-		return err
-	}
-	r.RSS = rounded(r.RSS)
+	rss, err := residentMiB(ctx)
+	r.RSSLoad = rounded(rss)
 	b.sum(r, found, &own)
-	return nil
+	return err
 }
 
 func last(values []float64) string {

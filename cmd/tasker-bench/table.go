@@ -58,7 +58,9 @@ func (r *report) tables() []table {
 			[]string{"idle with 20 namespaces, SQL/s", found(r.Idle.SQL20)},
 			[]string{"idle with 20 namespaces, CPU % of one core", foundIf(r.Idle.CPU20)})
 	}
-	other.rows = append(other.rows, []string{"resident memory of the server after the load, MB", found(r.RSS)})
+	other.rows = append(other.rows,
+		[]string{"resident memory of the server right after the load, MB", found(r.RSSLoad)},
+		[]string{"resident memory of the server at the end, MB", found(r.RSS)})
 	return append(ts, other, verdicts("Targets", r.Targets))
 }
 

@@ -81,7 +81,7 @@ func judge(r *report) []verdict {
 		atMost("idle, SQL/s with 20 namespaces", 2, i.SQL20, known),
 		atMost("idle, CPU % of one core, server and PostgreSQL", 1, percent, hasPercent),
 		atLeast("diamond4, steps/s with 50 slots ÷ with 1,000", 0.6, slots.Ratio, r.Slots != nil),
-		atMost("resident memory of the server after the load, MB", 100, r.RSS, r.RSS > 0),
+		atMost("resident memory of the server at the end, MB", 100, r.RSS, r.RSS > 0),
 	)
 }
 
