@@ -398,3 +398,17 @@ func TestAWideTaskEnds(t *testing.T) {
 	require.EqualValues(t, 502, got.TaskRecord.Total)
 	require.JSONEq(t, `"ok"`, string(got.Steps[501].Value))
 }
+
+// A client waits at one server for what another settles.
+func TestNewsCrossesServers(t *testing.T) {
+	t.Parallel()
+	works := start(t, oneStep, worker.Handlers{"only": worker.Func(ok)})
+	waits := startOn(t, works.url, oneStep, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for i := range 100 {
+		got, err := waits.App.WaitTask(ctx, waits.create(t, "one", map[string]int{"n": i}))
+		require.NoError(t, err)
+		require.Equal(t, task.Complete, got)
+	}
+}
