@@ -62,7 +62,6 @@ const keyScheme = "api_key_auth"
 // configOf is huma with our decisions: no links to schemas in bodies, JSON
 // alone, and none of its own pages.
 func configOf(cfg Config, auth Authenticator) huma.Config {
-	json := huma.DefaultJSONFormat
 	c := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -80,7 +79,7 @@ func configOf(cfg Config, auth Authenticator) huma.Config {
 			},
 			Extensions: map[string]any{"x-server-version": cfg.Version},
 		},
-		Formats:       map[string]huma.Format{"application/json": json, "json": json},
+		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
 	}
 	c.AllowAdditionalPropertiesByDefault = true // bodies and answers may grow

@@ -87,9 +87,7 @@ const notReadyWait = time.Second
 
 // notReady is the one problem that carries a report.
 func notReady(ctx context.Context, r app.HealthReport) error {
-	p := problemOf(ctx, app.CheckReady, (&fault.Error{
-		Kind: fault.Unavailable, Code: codeNotReady, Message: "the server is not ready; checks say why",
-	}).Later(notReadyWait))
+	p := problemOf(ctx, app.CheckReady, fault.New(fault.CodeNotReady, "the server is not ready; checks say why").Later(notReadyWait))
 	report := healthReport(r)
 	p.Checks, p.Info = report.Checks, &report.Info
 	return p

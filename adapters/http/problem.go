@@ -65,9 +65,6 @@ func (p *Problem) GetHeaders() http.Header { return p.header }
 // ContentType implements huma.ContentTypeFilter.
 func (*Problem) ContentType(string) string { return problemType }
 
-// codeNotReady is what a server says that should not be sent work.
-const codeNotReady fault.Code = "not_ready"
-
 // answer is how a fault is told: its status, and the code of older clients.
 type answer struct {
 	status int

@@ -48,8 +48,6 @@ var _ Service = (*app.Application)(nil)
 type Authenticator interface {
 	// Header is the name of the header that carries API keys.
 	Header() string
-	// Required reports whether credentials are asked for at all.
-	Required() bool
 	Authenticate(authorization, key string) (access.Principal, error)
 }
 
