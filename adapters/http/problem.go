@@ -43,7 +43,7 @@ type Problem struct {
 // ProblemItem is one input to blame.
 type ProblemItem struct {
 	Field   string `json:"field" doc:"The field, as a dotted path, or the parameter." example:"context.items[2].sku"`
-	Message string `json:"message" doc:"What is wrong and what would be right. It never repeats the value."`
+	Message string `json:"message" doc:"What is wrong and what would be right."`
 }
 
 // ProblemError is a problem in the form of older clients.

@@ -113,4 +113,4 @@ var tags = []*huma.Tag{
 
 const description = `Runs workflows: directed graphs of steps, kept in PostgreSQL.
 
-Times are RFC 3339 in UTC. Errors are application/problem+json; their code is stable, and they never repeat what was sent.`
+Times are RFC 3339 in UTC. Errors are application/problem+json; their code is stable.`
