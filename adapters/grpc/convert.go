@@ -1,9 +1,6 @@
 package grpc
 
 import (
-	"encoding/json"
-	"fmt"
-	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -45,56 +42,6 @@ func stepID(text string) (ident.StepID, error) {
 	return id, nil
 }
 
-// document returns a Struct as JSON; nil for none.
-func document(field string, s *structpb.Struct) (json.RawMessage, error) {
-	if s == nil {
-		return nil, nil
-	}
-	raw, err := json.Marshal(s.AsMap())
-	if err != nil {
-		if path := unfit(field, structpb.NewStructValue(s)); path != "" {
-			return nil, fault.In(path, fault.CodeInvalidField, "%s is not a finite number", path)
-		}
-		return nil, fault.In(field, fault.CodeMalformed, "%s cannot be written as JSON", field)
-	}
-	return raw, nil
-}
-
-// unfit finds a number that JSON does not have.
-func unfit(path string, v *structpb.Value) string {
-	switch k := v.GetKind().(type) {
-	case *structpb.Value_NumberValue:
-		if math.IsNaN(k.NumberValue) || math.IsInf(k.NumberValue, 0) {
-			return path
-		}
-	case *structpb.Value_StructValue:
-		for name, member := range k.StructValue.GetFields() {
-			if found := unfit(path+"."+name, member); found != "" {
-				return found
-			}
-		}
-	case *structpb.Value_ListValue:
-		for i, item := range k.ListValue.GetValues() {
-			if found := unfit(fmt.Sprintf("%s[%d]", path, i), item); found != "" {
-				return found
-			}
-		}
-	}
-	return ""
-}
-
-// object returns a JSON object as a Struct; nil for anything else.
-func object(raw json.RawMessage) *structpb.Struct {
-	if len(raw) == 0 {
-		return nil
-	}
-	var s structpb.Struct
-	if err := s.UnmarshalJSON(raw); err != nil {
-		return nil // not an object: the contract leaves the field unset
-	}
-	return &s
-}
-
 func instant(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
 		return nil
@@ -102,11 +49,14 @@ func instant(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
-func toTask(t *app.Task) *taskerv1.Task {
+func toTask(t *app.Task) *taskerv1.Task { return toTaskWith(t, object(t.Context)) }
+
+// toTaskWith is for those who have the context as a message already.
+func toTaskWith(t *app.Task, given *structpb.Struct) *taskerv1.Task {
 	out := &taskerv1.Task{
 		TaskUuid: t.ID.String(), Name: t.Name, Namespace: t.Namespace, Version: t.Version,
 		State: taskState(t.TaskRecord.State), CreatedAt: instant(t.CreatedAt), UpdatedAt: instant(t.UpdatedAt),
-		CompletedAt: instant(t.CompletedAt), Context: object(t.Context), Initiator: t.Initiator,
+		CompletedAt: instant(t.CompletedAt), Context: given, Initiator: t.Initiator,
 		SourceSystem: t.SourceSystem, Reason: t.Reason, Priority: &t.Priority, Tags: t.Tags,
 		CorrelationId: t.CorrelationID.String(),
 		TotalSteps:    int64(t.Counts.Total), PendingSteps: int64(t.Pending), InProgressSteps: int64(t.InProgress),

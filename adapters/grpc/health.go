@@ -41,7 +41,7 @@ func (d *healths) CheckReadiness(ctx context.Context, _ *taskerv1.ReadinessReque
 		f := fault.New(fault.CodeNotReady, "the server is not ready").Later(notReadyWait)
 		for _, c := range r.Checks {
 			if c.Status != app.Healthy {
-				f.Details = append(f.Details, fault.Detail{Field: c.Name, Message: string(c.Status) + ": " + c.Message})
+				f = f.With(c.Name, string(c.Status)+": "+c.Message)
 			}
 		}
 		return nil, f

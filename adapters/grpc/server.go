@@ -80,19 +80,19 @@ type Server struct {
 // New returns the door to a service.
 func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) *Server {
 	lifetime, stop := context.WithCancel(context.Background())
-	in := &interceptor{auth: auth, log: log.With("door", "grpc"), lifetime: lifetime}
+	g := &gate{auth: auth, log: log.With("door", "grpc"), lifetime: lifetime}
 	server := grpc.NewServer(
-		grpc.ChainUnaryInterceptor(in.unary), grpc.ChainStreamInterceptor(in.stream),
+		grpc.StreamInterceptor(g.stream),
 		grpc.MaxConcurrentStreams(cfg.MaxStreams), grpc.MaxRecvMsgSize(cfg.MaxMessageBytes),
 		grpc.ConnectionTimeout(connectTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.KeepaliveInterval, Timeout: cfg.KeepaliveTimeout}),
 		// Clients of the original ping every 30 s, idle or not.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPingGap, PermitWithoutStream: true}),
 	)
-	taskerv1.RegisterTaskServiceServer(server, &tasks{service: s})
-	taskerv1.RegisterStepServiceServer(server, &steps{service: s})
-	taskerv1.RegisterTemplateServiceServer(server, &templates{service: s})
-	taskerv1.RegisterHealthServiceServer(server, &healths{health: h})
+	g.register(server, &taskerv1.TaskService_ServiceDesc, &tasks{service: s})
+	g.register(server, &taskerv1.StepService_ServiceDesc, &steps{service: s})
+	g.register(server, &taskerv1.TemplateService_ServiceDesc, &templates{service: s})
+	g.register(server, &taskerv1.HealthService_ServiceDesc, &healths{health: h})
 	d := &Server{cfg: cfg, server: server, stopping: stop}
 	if cfg.Health {
 		d.health = health.NewServer()
@@ -138,31 +138,47 @@ func (d *Server) Addr() string {
 	return d.listener.Addr().String()
 }
 
-// Serve answers until Shutdown.
+// Serve answers calls until Shutdown, then returns nil.
 func (d *Server) Serve() error {
 	if d.listener == nil {
 		return errors.New("serve gRPC: Listen comes first")
 	}
-	return d.server.Serve(d.listener)
+	if err := d.server.Serve(d.listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("serve gRPC: %w", err)
+	}
+	return nil
 }
 
-// Shutdown takes no new calls, ends the streams, and waits for the other calls
-// until ctx ends.
-func (d *Server) Shutdown(ctx context.Context) error {
+// Drain tells those who ask the standard health service to go elsewhere. Calls
+// are still answered.
+func (d *Server) Drain() {
 	if d.health != nil {
 		d.health.Shutdown()
 	}
+}
+
+// Shutdown takes no new calls, ends the streams, and waits for the other calls,
+// or until ctx ends: then it cuts them off. It may be called before Serve, and
+// twice.
+func (d *Server) Shutdown(ctx context.Context) error {
+	d.Drain()
 	d.stopping()
 	done := make(chan struct{})
 	go func() { d.server.GracefulStop(); close(done) }()
+	var err error
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
 		d.server.Stop()
 		<-done
-		return ctx.Err()
+		err = ctx.Err()
 	}
+	if d.listener != nil {
+		if closed := d.listener.Close(); closed != nil && !errors.Is(closed, net.ErrClosed) {
+			err = errors.Join(err, closed)
+		}
+	}
+	return err
 }
 
 // ServiceInfo lists the services and their methods, for tests of parity.

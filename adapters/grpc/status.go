@@ -34,7 +34,7 @@ var kinds = map[fault.Kind]codes.Code{
 }
 
 type exception struct {
-	op   app.Operation
+	op   app.Operation // empty for all
 	code fault.Code
 }
 
@@ -42,33 +42,72 @@ type exception struct {
 var exceptions = map[exception]codes.Code{
 	{app.CreateTask, fault.CodeTemplateNotFound}: codes.InvalidArgument,
 	{app.GetStep, fault.CodeStepElsewhere}:       codes.InvalidArgument,
+	{"", fault.CodeClientClosed}:                 codes.Canceled,
+}
+
+func codeOf(op app.Operation, f *fault.Error) codes.Code {
+	for _, e := range [...]exception{{op, f.Code}, {"", f.Code}} {
+		if code, special := exceptions[e]; special {
+			return code
+		}
+	}
+	if code, known := kinds[f.Kind]; known {
+		return code
+	}
+	return codes.Internal
+}
+
+// faultOf finds what can be said about an error. What is neither a fault nor an
+// outage nor the end of the call is internal.
+func faultOf(ctx context.Context, err error) *fault.Error {
+	if known, ok := errors.AsType[*fault.Error](err); ok {
+		return known
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fault.New(fault.CodeClientClosed, "the call was cancelled").Because(err)
+	case ctx.Err() != nil:
+		return fault.New(fault.CodeDeadlineExceeded,
+			"the deadline of the call has passed; what it asked for may or may not have taken effect").Because(err)
+	case ports.IsOutage(err):
+		return fault.New(fault.CodeDatabaseDown, "the database cannot be reached").Later(outageWait).Because(err)
+	default:
+		return fault.Of(err)
+	}
+}
+
+// Waits before another try: of an outage, and where the fault names none.
+const (
+	outageWait  = 2 * time.Second
+	defaultWait = time.Second
+)
+
+// waitFor returns how long to wait before another try; 0 where that is no help.
+func waitFor(f *fault.Error) time.Duration {
+	if f.RetryAfter == 0 && (f.Kind == fault.Unavailable || f.Kind == fault.RateLimited) {
+		return defaultWait
+	}
+	return f.RetryAfter
+}
+
+// seconds is a wait as the contract's metadata has it: whole seconds, at least
+// one.
+func seconds(d time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
 }
 
 // domain is the domain of reasons in ErrorInfo.
 const domain = "tasker"
 
-// statusOf returns the status of an error, with details for machines.
-func statusOf(op app.Operation, err error) error {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return status.Error(codes.Canceled, "the call was cancelled")
-	case errors.Is(err, context.DeadlineExceeded):
-		return status.Error(codes.DeadlineExceeded, "the deadline of the call has passed")
-	case ports.IsOutage(err):
-		err = fault.New(fault.CodeDatabaseDown, "the database cannot be reached; try again shortly").Later(2 * time.Second)
-	}
-	f := fault.Of(err)
-	code, special := exceptions[exception{op, f.Code}]
-	if !special {
-		code = kinds[f.Kind]
-	}
-	s := status.New(code, f.Message)
+// statusOf returns the status of a fault, with details for machines.
+func statusOf(op app.Operation, f *fault.Error) error {
+	s := status.New(codeOf(op, f), f.Message)
 	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: string(f.Code), Domain: domain, Metadata: f.Meta}}
 	if bad := violations(f); len(bad) > 0 {
 		details = append(details, &errdetails.BadRequest{FieldViolations: bad})
 	}
-	if f.RetryAfter > 0 {
-		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(f.RetryAfter)})
+	if wait := waitFor(f); wait > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 	}
 	if with, err := s.WithDetails(details...); err == nil {
 		s = with
@@ -76,19 +115,21 @@ func statusOf(op app.Operation, err error) error {
 	return s.Err()
 }
 
+// maxViolations is how many bytes of violations a status has. It travels in a
+// header, of which many clients read no more than 8 KiB.
+const maxViolations = 3 << 10
+
 func violations(f *fault.Error) []*errdetails.BadRequest_FieldViolation {
 	if len(f.Details) == 0 && f.Field != "" {
 		return []*errdetails.BadRequest_FieldViolation{{Field: f.Field, Description: f.Message}}
 	}
 	out := make([]*errdetails.BadRequest_FieldViolation, 0, len(f.Details))
+	size := 0
 	for _, d := range f.Details {
+		if size += len(d.Field) + len(d.Message); size > maxViolations {
+			break
+		}
 		out = append(out, &errdetails.BadRequest_FieldViolation{Field: d.Field, Description: d.Message})
 	}
 	return out
-}
-
-// seconds is a wait as the contract's metadata has it: whole seconds, at least
-// one.
-func seconds(d time.Duration) string {
-	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
 }

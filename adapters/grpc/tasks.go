@@ -2,6 +2,9 @@ package grpc
 
 import (
 	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/structpb"
 
 	taskerv1 "github.com/tasker-go/tasker/api/taskerv1"
 	"github.com/tasker-go/tasker/core/app"
@@ -35,7 +38,11 @@ func (d *tasks) CreateTask(ctx context.Context, in *taskerv1.CreateTaskRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &taskerv1.CreateTaskResponse{Task: toTask(&t)}, nil
+	given := in.GetContext() // what the task has, read already
+	if given == nil {
+		given = &structpb.Struct{}
+	}
+	return &taskerv1.CreateTaskResponse{Task: toTaskWith(&t, given)}, nil
 }
 
 // GetTask implements taskerv1.TaskServiceServer.
@@ -53,7 +60,7 @@ func (d *tasks) GetTask(ctx context.Context, in *taskerv1.GetTaskRequest) (*task
 		out.Steps = toSteps(t.Steps)
 	}
 	if in.GetIncludeContext() {
-		out.Context = toContext(&t)
+		out.Context = toContext(out.Task.GetContext())
 	}
 	return out, nil
 }
@@ -92,10 +99,10 @@ func filter(in *taskerv1.ListTasksRequest) (ports.TaskFilter, error) {
 	f := ports.TaskFilter{
 		Namespace: in.GetNamespace(), Name: in.GetName(), Initiator: in.GetInitiator(), Tags: in.GetTags(),
 	}
-	for _, s := range in.GetStates() {
+	for i, s := range in.GetStates() {
 		state, known := fromTaskState(s)
 		if !known {
-			return f, fault.In("states", fault.CodeInvalidState, "states holds %d, which is not the state of a task", int32(s))
+			return f, fault.In(fmt.Sprintf("states[%d]", i), fault.CodeInvalidState, "states[%d] is %d, which is not the state of a task", i, int32(s))
 		}
 		f.States = append(f.States, state)
 	}
@@ -111,11 +118,20 @@ func filter(in *taskerv1.ListTasksRequest) (ports.TaskFilter, error) {
 		}
 		f.Until = until.AsTime()
 	}
-	if s := in.GetSort(); s != nil && s.GetField() != "" &&
-		(s.GetField() != "created_at" || s.GetDirection() == taskerv1.SortDirection_SORT_DIRECTION_ASC) {
-		return f, fault.In("sort", fault.CodeInvalidField, "tasks are listed by created_at, newest first, and in no other order yet")
+	return f, checkSort(in.GetSort())
+}
+
+// checkSort refuses every order but the one that there is.
+func checkSort(s *taskerv1.SortSpec) error {
+	if f := s.GetField(); f != "" && f != "created_at" {
+		return fault.In("sort.field", fault.CodeInvalidField, "tasks are listed by created_at and by nothing else")
 	}
-	return f, nil
+	switch s.GetDirection() {
+	case taskerv1.SortDirection_SORT_DIRECTION_UNSPECIFIED, taskerv1.SortDirection_SORT_DIRECTION_DESC:
+		return nil
+	default:
+		return fault.In("sort.direction", fault.CodeInvalidField, "tasks are listed newest first, SORT_DIRECTION_DESC, and in no other order")
+	}
 }
 
 // CancelTask implements taskerv1.TaskServiceServer. A task that has ended is no
@@ -137,7 +153,6 @@ func (d *tasks) CancelTask(ctx context.Context, in *taskerv1.CancelTaskRequest) 
 }
 
 // toContext returns what the task was given; what its steps returned is theirs.
-func toContext(t *app.Task) *taskerv1.TaskContext {
-	in := object(t.Context)
-	return &taskerv1.TaskContext{Inputs: in, Outputs: object([]byte("{}")), Merged: in}
+func toContext(given *structpb.Struct) *taskerv1.TaskContext {
+	return &taskerv1.TaskContext{Inputs: given, Outputs: &structpb.Struct{}, Merged: given}
 }
