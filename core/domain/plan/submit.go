@@ -75,7 +75,12 @@ func AfterSubmissions(snap *Snapshot, subs []Submission, blueprints *Blueprints)
 	}
 	for i, s := range subs {
 		if snap.Stored[s.ID] {
-			continue // a repeat of a batch that had committed after all
+			// A repeat of a batch that had committed after all. Twins of the request
+			// were refused for its sake then, and are now.
+			if s.Identity != (Identity{}) {
+				mine[s.Identity] = s.ID
+			}
+			continue
 		}
 		if s.Identity != (Identity{}) {
 			holder, taken := snap.Taken[s.Identity]
