@@ -1,0 +1,24 @@
+package memory_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tasker-go/tasker/adapters/memory"
+	"github.com/tasker-go/tasker/core/ports/portstest"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	portstest.Run(t, func(*testing.T) portstest.Harness {
+		db := memory.New(time.Now)
+		return portstest.Harness{
+			Store: db.Connect(),
+			Shift: db.Shift,
+			Another: func(*testing.T) (portstest.Store, func()) {
+				s := db.Connect()
+				return s, s.Close
+			},
+		}
+	})
+}

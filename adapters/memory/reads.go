@@ -1,0 +1,149 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/tasker-go/tasker/core/domain/fault"
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/step"
+	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+// Task implements ports.TaskReads.
+func (s *Store) Task(ctx context.Context, id ident.TaskID) (ports.TaskRecord, []ports.StepRecord, error) {
+	if err := s.reading(ctx); err != nil {
+		return ports.TaskRecord{}, nil, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	row, ok := s.db.tasks[id]
+	if !ok {
+		return ports.TaskRecord{}, nil, fault.New(fault.CodeTaskNotFound, "there is no task %s", id)
+	}
+	return row.record(), s.db.stepsOf(id), nil
+}
+
+// Tasks implements ports.TaskReads. Tasks created at From are in, those created
+// at Until are not.
+func (s *Store) Tasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) ([]ports.TaskRecord, int64, error) {
+	if err := s.reading(ctx); err != nil {
+		return nil, 0, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	total := int64(-1)
+	if p.Total {
+		total = 0
+	}
+	var found []ports.TaskRecord
+	for _, row := range s.db.tasks {
+		r := row.record()
+		if !selects(f, r) {
+			continue
+		}
+		if p.Total {
+			total++
+		}
+		if p.Before.IsZero() || bytes.Compare(r.ID[:], p.Before[:]) < 0 {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b ports.TaskRecord) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+	found = found[min(p.Skip, len(found)):]
+	found = found[:min(p.Limit, len(found))]
+	for i := range found {
+		for _, st := range s.db.stepsOf(found[i].ID) {
+			switch {
+			case st.State == step.Pending:
+				found[i].PendingSteps++
+			case st.State == step.InProgress:
+				found[i].InProgressSteps++
+			case st.State.Satisfies():
+				found[i].CompletedSteps++
+			}
+		}
+	}
+	return found, total, nil
+}
+
+func selects(f ports.TaskFilter, r ports.TaskRecord) bool {
+	same := func(want, have string) bool { return want == "" || want == have }
+	for _, tag := range f.Tags {
+		if !slices.Contains(r.Tags, tag) {
+			return false
+		}
+	}
+	return same(f.Namespace, r.Namespace) && same(f.Name, r.Name) && same(f.Version, r.Version) &&
+		same(f.Initiator, r.Initiator) && same(f.SourceSystem, r.SourceSystem) &&
+		(len(f.States) == 0 || slices.Contains(f.States, r.State)) &&
+		(f.From.IsZero() || !r.CreatedAt.Before(f.From)) &&
+		(f.Until.IsZero() || r.CreatedAt.Before(f.Until))
+}
+
+// States implements ports.TaskReads.
+func (s *Store) States(ctx context.Context, ids []ident.TaskID) (map[ident.TaskID]task.State, error) {
+	if err := s.reading(ctx); err != nil {
+		return nil, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	states := make(map[ident.TaskID]task.State, len(ids))
+	for _, id := range ids {
+		if row, ok := s.db.tasks[id]; ok {
+			states[id] = row.state
+		}
+	}
+	return states, nil
+}
+
+// Results implements ports.TaskReads. They come in the order of the steps.
+func (s *Store) Results(ctx context.Context, id ident.TaskID, names []string) ([]ports.StepResult, error) {
+	if err := s.reading(ctx); err != nil {
+		return nil, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	var results []ports.StepResult
+	for _, st := range s.db.stepsOf(id) {
+		if st.Value != nil && slices.Contains(names, st.Name) {
+			results = append(results, ports.StepResult{No: st.Ref.No, Name: st.Name, Value: st.Value})
+		}
+	}
+	return results, nil
+}
+
+// stepsOf returns a task's steps in order. The caller holds the lock.
+func (db *Database) stepsOf(id ident.TaskID) []ports.StepRecord {
+	var steps []ports.StepRecord
+	// Steps are numbered by their template, and some may not exist yet.
+	for no := int32(1); len(steps) < int(db.tasks[id].counters.Total); no++ {
+		ref := ident.StepRef{Task: id, No: no}
+		if row, ok := db.steps[ref]; ok {
+			steps = append(steps, row.record(ref))
+		}
+	}
+	return steps
+}
+
+func (r taskRow) record() ports.TaskRecord {
+	return ports.TaskRecord{
+		ID: r.ID, Template: r.Template,
+		Namespace: r.Definition.Namespace, Name: r.Definition.Name, Version: r.Definition.Version,
+		State: r.state, Counters: r.counters,
+		CreatedAt: r.created, UpdatedAt: r.updated, CompletedAt: r.completed, RequestedAt: r.RequestedAt.UTC(),
+		Context: r.Context, Options: r.Options, Tags: r.Tags, Initiator: r.Initiator, SourceSystem: r.SourceSystem,
+		Reason: r.Reason, Priority: r.Priority, CorrelationID: r.CorrelationID, ParentCorrelationID: r.ParentCorrelationID,
+	}
+}
+
+func (r stepRow) record(ref ident.StepRef) ports.StepRecord {
+	return ports.StepRecord{
+		Ref: ref, Def: r.def, Name: r.name, State: r.state, Parents: r.parents, OpenParents: r.openParents,
+		Attempts: r.attempts, MaxAttempts: r.maxAttempts, Dispatch: r.dispatch,
+		CreatedAt: r.created, UpdatedAt: r.updated, CompletedAt: r.completed, LastAttemptedAt: r.attempted,
+		LastFailureAt: r.failed, NextRetryAt: r.wakeAt, Value: r.value, Failure: r.failure, ElapsedMS: r.elapsed,
+	}
+}

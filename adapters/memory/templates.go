@@ -1,0 +1,124 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/tasker-go/tasker/core/domain/fault"
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/domain/template"
+	"github.com/tasker-go/tasker/core/ports"
+)
+
+// Register implements ports.TemplateStore.
+func (s *Store) Register(ctx context.Context, ts []*template.Template, revise bool) ([]ports.StoredTemplate, error) {
+	if err := s.reading(ctx); err != nil {
+		return nil, err
+	}
+	db := s.db
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	before := len(db.templates)
+	var out []ports.StoredTemplate
+	for _, t := range ts {
+		stored, ok := db.register(t, revise)
+		if !ok {
+			db.templates = db.templates[:before]
+			return nil, fault.In("version", fault.CodeTemplateChanged,
+				"version %s of template %s in namespace %s is registered with other content; give what changed a new version",
+				t.Version, t.Name, t.Namespace)
+		}
+		out = append(out, stored)
+	}
+	return out, nil
+}
+
+// register returns the revision that holds t's content, made if need be and
+// allowed. Going back to earlier content is a revision like any other, where
+// revisions are wanted.
+func (db *Database) register(t *template.Template, revise bool) (ports.StoredTemplate, bool) {
+	newest := 0
+	var same ports.StoredTemplate
+	for _, known := range db.templates {
+		if nameOf(known.Definition) != nameOf(t) {
+			continue
+		}
+		newest = max(newest, known.Revision)
+		if known.Definition.Hash() == t.Hash() {
+			same = known
+		}
+	}
+	switch {
+	case same.ID != 0 && (!revise || same.Revision == newest):
+		return ports.StoredTemplate{ID: same.ID, Revision: same.Revision, Definition: t}, true
+	case newest > 0 && !revise:
+		return ports.StoredTemplate{}, false
+	}
+	stored := ports.StoredTemplate{ID: ident.TemplateID(len(db.templates) + 1), Revision: newest + 1, Definition: t}
+	db.templates = append(db.templates, stored)
+	return stored, true
+}
+
+func nameOf(t *template.Template) task.Name {
+	return task.Name{Namespace: t.Namespace, Name: t.Name, Version: t.Version}
+}
+
+// Latest implements ports.TemplateStore.
+func (s *Store) Latest(ctx context.Context, name task.Name) (ports.StoredTemplate, error) {
+	all, err := s.latest(ctx, func(n task.Name) bool { return n == name })
+	if err != nil {
+		return ports.StoredTemplate{}, err
+	}
+	if len(all) == 0 {
+		return ports.StoredTemplate{}, fault.New(fault.CodeTemplateNotFound,
+			"there is no template %s with version %s in namespace %s", name.Name, name.Version, name.Namespace)
+	}
+	return all[0], nil
+}
+
+// ByID implements ports.TemplateStore.
+func (s *Store) ByID(ctx context.Context, ids []ident.TemplateID) ([]ports.StoredTemplate, error) {
+	if err := s.reading(ctx); err != nil {
+		return nil, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	var out []ports.StoredTemplate
+	for _, t := range s.db.templates {
+		if slices.Contains(ids, t.ID) {
+			out = append(out, t)
+		}
+	}
+	return out, nil
+}
+
+// List implements ports.TemplateStore.
+func (s *Store) List(ctx context.Context, namespace string) ([]ports.StoredTemplate, error) {
+	return s.latest(ctx, func(n task.Name) bool { return namespace == "" || n.Namespace == namespace })
+}
+
+// latest returns the newest revision of every version that is wanted, in order.
+func (s *Store) latest(ctx context.Context, wanted func(task.Name) bool) ([]ports.StoredTemplate, error) {
+	if err := s.reading(ctx); err != nil {
+		return nil, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	newest := map[task.Name]ports.StoredTemplate{}
+	for _, t := range s.db.templates { // in the order of their revisions
+		if n := nameOf(t.Definition); wanted(n) {
+			newest[n] = t
+		}
+	}
+	out := make([]ports.StoredTemplate, 0, len(newest))
+	for _, t := range newest {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b ports.StoredTemplate) int {
+		x, y := nameOf(a.Definition), nameOf(b.Definition)
+		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version))
+	})
+	return out, nil
+}
