@@ -131,10 +131,10 @@ func (db *DB) Instance() int32 { return db.instance.number() }
 
 // PoolStats says how busy a pool is.
 type PoolStats struct {
-	Name                    string
-	Active, Idle, Max       int32
-	Acquires, SlowAcquires  int64
-	AverageAcquire, Longest time.Duration
+	Name                   string
+	Active, Idle, Max      int32
+	Acquires, SlowAcquires int64
+	AverageAcquire         time.Duration
 }
 
 // Pools returns how busy the pools are.
