@@ -1,5 +1,7 @@
 package postgres
 
+import "time"
+
 // HotSettings are the settings of hot connections, for tests of plans.
 var HotSettings = hotSettings
 
@@ -10,3 +12,6 @@ var HotStatements = map[string]string{
 	"write_steps": sqlWriteSteps, "write_tasks": sqlWriteTasks, "held_identities": sqlHeldIdentities,
 	"probe_tasks": sqlProbeTasks, "due_retries": sqlDueRetries, "leases_of": sqlLeasesOf,
 }
+
+// Shift moves the clock, as this store sees it, while nothing is under way.
+func (s *Store) Shift(by time.Duration) { s.DB.offset += by }

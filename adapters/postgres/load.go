@@ -62,15 +62,15 @@ func (s *Store) load(ctx context.Context, conn *pgxpool.Conn, scope ports.Scope)
 // claim the same ones cannot wait for each other.
 func queueIdentities(b *pgx.Batch, claims []ports.IdentityClaim, snap *plan.Snapshot) {
 	sorted := slices.Clone(claims)
-	slices.SortFunc(sorted, func(a, b ports.IdentityClaim) int { return bytes.Compare(a.Identity[:], b.Identity[:]) })
+	// Stable: of two that want the same one, the first has it.
+	slices.SortStableFunc(sorted, func(a, b ports.IdentityClaim) int { return bytes.Compare(a.Identity[:], b.Identity[:]) })
+	sorted = slices.CompactFunc(sorted, func(a, b ports.IdentityClaim) bool { return a.Identity == b.Identity })
 	identities := make([][]byte, len(sorted))
 	tasks := make([]ident.TaskID, len(sorted))
 	wanted := make(map[plan.Identity]ident.TaskID, len(sorted))
 	for i, c := range sorted {
 		identities[i], tasks[i] = sorted[i].Identity[:], c.Task
-		if _, twice := wanted[c.Identity]; !twice {
-			wanted[c.Identity] = c.Task
-		}
+		wanted[c.Identity] = c.Task
 	}
 	snap.Taken = make(map[plan.Identity]ident.TaskID)
 	b.Queue(sqlClaimIdentities, identities, tasks)
