@@ -157,6 +157,25 @@ func TestLostLeasesHaveTheirOwnLimit(t *testing.T) {
 	require.Equal(t, task.BlockedByFailures, w.tasks[id].State)
 }
 
+// TestAWakeForAnotherStateChangesNothing: whoever asked was late.
+func TestAWakeForAnotherStateChangesNothing(t *testing.T) {
+	t.Parallel()
+	w, id := startSmall(t, after("queued"), after("running"), after("waiting"), after("done"), after("failed"), after("pending", "running"))
+	w.begin(id, 2)
+	w.results(bad(w.begin(id, 3), true, 0), w.begin(id, 4), bad(w.begin(id, 5), false, 0))
+	steps := w.states(id)
+	for no := int32(1); no <= 6; no++ {
+		ref := ident.StepRef{Task: id, No: no}
+		for _, cause := range []plan.Cause{plan.RetryDue, plan.LeaseLost} {
+			if cause == plan.RetryDue && no == 3 || cause == plan.LeaseLost && no == 2 {
+				continue
+			}
+			w.wakes(plan.Wake{Ref: ref, Dispatch: w.steps[ref].Dispatch, Cause: cause})
+			require.Equal(t, steps, w.states(id), "step %d, cause %d", no, cause)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	w, id := startSmall(t, after("done"), after("running"), after("waiting"), after("behind", "running"), after("failed"), after("queued"))
