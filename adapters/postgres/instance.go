@@ -66,6 +66,17 @@ func (i *instance) attach(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+// forsake gives a number up: the next connection takes another one, and once the
+// last that holds this one is closed, its leases are given to others.
+func (i *instance) forsake(no int32) (was bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if was = i.no == no; was {
+		i.no = 0
+	}
+	return was
+}
+
 // hold takes the shared lock, then looks whether the number is still ours:
 // whoever gives a number up does so under the exclusive lock.
 func hold(ctx context.Context, conn *pgx.Conn, no int32) (bool, error) {

@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tasker-go/tasker/core/domain/plan"
@@ -112,9 +114,26 @@ func (s *Store) store(ctx context.Context, conn *pgxpool.Conn, snap *plan.Snapsh
 	}
 	out.Queue(sqlCommit)
 	if err := conn.SendBatch(ctx, &out.Batch).Close(); err != nil {
+		if !w.Claim.Empty() {
+			s.doubt(server, err)
+		}
 		return fmt.Errorf("write: %w", err)
 	}
 	return nil
+}
+
+// doubt sees to a claim that failed. Where the line was cut it may have taken
+// steps all the same, and nobody would ever run them: they are leased to a
+// server that lives. So this one leaves its number, and with it all leases that
+// it holds; they are found like those of a server that is gone, and what runs
+// under them runs again.
+func (s *Store) doubt(server int32, err error) {
+	if _, answered := errors.AsType[*pgconn.PgError](err); answered && !outage(err) {
+		return
+	}
+	if s.instance.forsake(server) {
+		s.hot.Reset()
+	}
 }
 
 // Claim implements ports.StepQueue in one round trip: a single statement is a
@@ -129,8 +148,10 @@ func (s *Store) Claim(ctx context.Context, r ports.ClaimRequest) (ports.ClaimRep
 		b     pgx.Batch
 		reply ports.ClaimReply
 	)
-	s.queue.Claim(&b, r, instanceOf(conn.Conn()), s.offset, &reply)
+	server := instanceOf(conn.Conn())
+	s.queue.Claim(&b, r, server, s.offset, &reply)
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+		s.doubt(server, err)
 		return ports.ClaimReply{}, translate(fmt.Errorf("claim: %w", err))
 	}
 	return reply, nil
