@@ -76,7 +76,7 @@ func (r *report) print(w io.Writer) {
 				killed[serverDies], dead, killed[program.PostmasterDies], killed[program.BackendDies], killed[program.AllDie], hit),
 			fmt.Sprintf("%d handler runs: %d returned, %d failed on purpose, %d were cut off; %d of them were repeats of an attempt",
 				c.Runs, c.Ended, c.Failed, c.CutOff, c.Repeats),
-			fmt.Sprintf("%d retries; %d leases recovered, the slowest %s after its server died", c.Retries, len(c.Released), r.slowestRelease()),
+			fmt.Sprintf("%d retries; %d leases recovered, the slowest %s after the kill before it", c.Retries, len(c.Released), r.slowestRelease()),
 			fmt.Sprintf("slowest recovery: %s after a kill of the server, %s after one of PostgreSQL",
 				server.Round(time.Millisecond), postgres.Round(time.Millisecond)),
 			fmt.Sprintf("%d requests were made again; %d of them found their task created", r.retried, r.existing),

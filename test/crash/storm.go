@@ -28,6 +28,7 @@ const (
 	recoveryLimit = 45 * time.Second
 	maxAttempts   = 3 // of the template
 	longestPause  = 200 * time.Millisecond
+	kept          = 4 // tasks for each kill to come
 )
 
 // storm is one run: a server, its clients, and the kills.
@@ -113,22 +114,26 @@ func lastWords(s *supervisor) string {
 func (s *storm) rage(ctx context.Context) error {
 	targets := s.targets()
 	share := max(1, s.o.tasks/(len(targets)+1))
+	counted := true // the last try
 	for i := 0; i < len(targets); {
-		left := len(targets) - i // of each one's share a part is for after its kill
-		s.give(share-share/8, left)
+		// A part of each share is for after the kill, and something is kept for
+		// all kills to come.
+		left := len(targets) - i
+		if counted {
+			s.give(share-share/8, left*kept)
+		}
 		if err := s.pause(ctx); err != nil {
 			return err
 		}
-		k, err := s.strike(ctx, targets[i])
+		k, err := s.strike(ctx, targets[i], func() { s.give(1, left) })
 		if err != nil {
 			return fmt.Errorf("kill %d of %d (%s): %w", i+1, len(targets), targets[i], err)
 		}
-		if k.running == 0 {
-			continue // the last step ended in the very moment: it does not count
-		}
-		s.give(max(1, share/8), left-1) // something to ask for, so that recovery can be seen
-		if k.took, err = s.recovered(ctx, k.at); err != nil {
+		if k.took, err = s.recovered(ctx, k, func() { s.give(max(1, share/8), left-1) }); err != nil {
 			return fmt.Errorf("after kill %d of %d (%s): %w", i+1, len(targets), targets[i], err)
+		}
+		if counted = k.running > 0; !counted {
+			continue // the last step ended in the very moment: it does not count
 		}
 		s.report.kills = append(s.report.kills, k)
 		fmt.Fprintf(s.out, "%3d/%d killed: %-10s  %2d steps were running; work went on after %s\n",
@@ -142,7 +147,8 @@ func (s *storm) rage(ctx context.Context) error {
 // serverDies is the target that is no part of PostgreSQL.
 const serverDies program.Casualty = "server"
 
-// targets says what is killed when: all kinds, shuffled.
+// targets says what is killed when: all kinds, shuffled. PostgreSQL comes last,
+// while the server lives on: starting a server anew would mend what it forgot.
 func (s *storm) targets() []program.Casualty {
 	var all []program.Casualty
 	for range s.o.kills {
@@ -151,7 +157,8 @@ func (s *storm) targets() []program.Casualty {
 	for i := range s.o.postgresKills {
 		all = append(all, []program.Casualty{program.PostmasterDies, program.AllDie, program.BackendDies}[i%3])
 	}
-	s.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	ends := min(1, s.o.postgresKills)
+	s.rng.Shuffle(len(all)-ends, func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }
 
@@ -181,22 +188,31 @@ type kill struct {
 	target  program.Casualty
 	at      time.Time
 	running int // steps that were in mid-handler at that instant
+	pid     int // of the postmaster, before
 	took    time.Duration
 }
 
 // strike waits until a handler of the server runs, kills the target at once, and
 // looks in the handlers' log which of them were running at that instant: they
-// had begun before, and ended after or never.
-func (s *storm) strike(ctx context.Context, target program.Casualty) (kill, error) {
+// had begun before, and ended after or never. While nothing runs, ask gives the
+// clients something to ask for.
+func (s *storm) strike(ctx context.Context, target program.Casualty, ask func()) (kill, error) {
 	p, err := s.server.serving(ctx)
 	if err != nil {
 		return kill{}, err
 	}
-	err = s.until(ctx, "no step runs", func() bool { return s.running(p.PID, time.Now(), time.Now()) > 0 })
+	looks := 0
+	err = s.until(ctx, "no step runs", func() bool {
+		if looks++; looks%100 == 0 {
+			ask()
+		}
+		return s.running(p.PID, time.Now(), time.Now()) > 0
+	})
 	if err != nil {
 		return kill{}, err
 	}
 	k := kill{target: target, at: time.Now()}
+	k.pid, _ = program.Postmaster(dataIn(s.dir))
 	if target == serverDies {
 		s.server.kill(p)
 	} else if err := program.KillPostgres(ctx, dataIn(s.dir), target); err != nil {
@@ -244,15 +260,29 @@ func (s *storm) running(pid int, from, until time.Time) int {
 }
 
 // recovered waits until a request that was sent after the kill is acknowledged
-// and a step begins after that, and returns how long it took.
-func (s *storm) recovered(ctx context.Context, killed time.Time) (time.Duration, error) {
-	err := s.until(ctx, "no new task is accepted", func() bool { return s.clients.worksSince(killed) })
+// and a step begins after that, and returns how long it took; ask gives the
+// clients something to ask for. The backends of a dead postmaster may still
+// answer: so another one must be there first.
+func (s *storm) recovered(ctx context.Context, k kill, ask func()) (time.Duration, error) {
+	since := k.at
+	if k.target == program.PostmasterDies || k.target == program.AllDie {
+		err := s.until(ctx, "no PostgreSQL is there", func() bool {
+			pid, alive := program.Postmaster(dataIn(s.dir))
+			return alive && pid != k.pid
+		})
+		if err != nil {
+			return 0, err
+		}
+		since = time.Now()
+	}
+	ask()
+	err := s.until(ctx, "no new task is accepted", func() bool { return s.clients.worksSince(since) })
 	if err != nil {
 		return 0, err
 	}
-	since := time.Now()
+	since = time.Now()
 	err = s.until(ctx, "no step begins", func() bool { return s.last.After(since) })
-	return s.last.Sub(killed), err
+	return s.last.Sub(k.at), err
 }
 
 // until waits for a fact, and reads the handlers' log before each look.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -62,7 +63,7 @@ func KillPostgres(ctx context.Context, dataDir string, what Casualty) error {
 		}
 	}
 	for _, pid := range victims {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH { //nolint:errorlint // a plain number
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
 			return fmt.Errorf("kill PostgreSQL's process %d: %w", pid, err)
 		}
 	}
@@ -76,7 +77,7 @@ func backends(ctx context.Context, dataDir string, all bool) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := pgx.Connect(ctx, u)
+	conn, err := connect(ctx, u)
 	if err != nil {
 		return nil, err
 	}
@@ -93,4 +94,19 @@ func backends(ctx context.Context, dataDir string, all bool) ([]int, error) {
 		err = fmt.Errorf("the PostgreSQL of %s has no connection of a server", dataDir)
 	}
 	return pids, err
+}
+
+// connect waits while PostgreSQL recovers.
+func connect(ctx context.Context, u string) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, u)
+		if err == nil || ctx.Err() != nil {
+			return conn, err
+		}
+		<-tick.C
+	}
 }
