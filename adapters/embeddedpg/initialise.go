@@ -71,7 +71,7 @@ func makePassword(dataDir string, a account) (string, error) {
 }
 
 func readPassword(dataDir string) (string, error) {
-	text, err := os.ReadFile(passwordPath(dataDir)) //nolint:gosec // G304: beside the data directory
+	text, err := os.ReadFile(passwordPath(dataDir))
 	if err != nil {
 		return "", fmt.Errorf("unix sockets do not work here, and the password for TCP cannot be read: %w", err)
 	}

@@ -22,7 +22,7 @@ func lockDir(dataDir string, a account) (*dirLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: lock it: %w", ErrDataDir, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // G115: a descriptor
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer f.Close() //nolint:errcheck // nothing was written
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: lock %s: %w", ErrDataDir, path, err)

@@ -69,7 +69,7 @@ type child struct {
 // own if cred is nil.
 func startChild(t *testing.T, program, dataDir string, cred *syscall.Credential) *child {
 	t.Helper()
-	cmd := exec.Command(program) //nolint:noctx // ended by the test
+	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), childDir+"="+dataDir)
 	cmd.Dir = filepath.Dir(dataDir)
 	cmd.Stderr = t.Output()
@@ -103,11 +103,11 @@ func (c *child) stop(t *testing.T) {
 // folder returns a new folder that every user can pass, unlike t.TempDir.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "embeddedpg-")
+	dir, err := os.MkdirTemp("", "embeddedpg-") //nolint:usetesting // as said
 	require.NoError(t, err)
 	dir, err = filepath.EvalSymlinks(dir)
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // as said
+	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	return dir
 }

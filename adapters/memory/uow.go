@@ -245,7 +245,7 @@ func (x *transaction) writeStep(c *plan.StepChange) error {
 		row.failure, row.failed = raw, x.now
 	}
 	if c.Elapsed > 0 {
-		row.elapsed = int32(min(c.Elapsed.Milliseconds(), 1<<31-1))
+		row.elapsed = int32(min(c.Elapsed.Milliseconds(), 1<<31-1)) //nolint:gosec // G115: clamped
 	}
 	if err := row.check(c.Ref); err != nil {
 		return err

@@ -32,7 +32,7 @@ func sameBatch(t *testing.T, w *world) {
 	of := w.register(t, workflow(t, namespace, "flow", "a"))
 	const identities = 5
 	subs := make([]plan.Submission, 64)
-	dice := rand.New(rand.NewPCG(1, 2)) //nolint:gosec,forbidigo // fixed dice
+	dice := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // G404: fixed dice
 	for i := range subs {
 		subs[i] = submission(t, of)
 		subs[i].Identity = plan.Identity{byte(1 + i%identities)}

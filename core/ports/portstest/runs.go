@@ -60,9 +60,9 @@ const (
 // fateOf depends on the seed, the task, the step and the attempt alone, and so
 // neither on the order in which things happen nor on the adapter: that is why
 // the end of a run can be foretold.
-func fateOf(seed uint64, task int, no, attempt int32) fate {
+func fateOf(seed uint64, nth int, no, attempt int32) fate {
 	h := fnv.New64a()
-	_ = binary.Write(h, binary.BigEndian, [4]uint64{seed, uint64(task), uint64(no), uint64(attempt)}) //nolint:gosec // G115: small numbers
+	_ = binary.Write(h, binary.BigEndian, [4]uint64{seed, uint64(nth), uint64(no), uint64(attempt)}) //nolint:gosec // G115: small numbers
 	switch x := h.Sum64() % 100; {
 	case x < 70:
 		return succeeds
@@ -85,7 +85,7 @@ func foretell(def *template.Template, seed uint64, nth int) map[int32]ports.Step
 			}
 		}
 		r.OpenParents = open
-		most := int32(def.Step(no).Retry.MaxAttempts)
+		most := int32(def.Step(no).Retry.MaxAttempts) //nolint:gosec // G115: validated to at most 100
 		for attempt := int32(1); open == 0 && attempt <= most && (r.State == step.Pending); attempt++ {
 			r.Attempts = attempt
 			switch fateOf(seed, nth, no, attempt) {
@@ -137,7 +137,7 @@ func randomFlow(t *testing.T, dice *rand.Rand, name string, most int) *template.
 // compares the end with what was foretold.
 func randomRuns(t *testing.T, w *world) {
 	for seed := range uint64(6) {
-		r := &randomRun{world: w, seed: seed, dice: rand.New(rand.NewPCG(seed, 42))} //nolint:gosec,forbidigo // fixed dice
+		r := &randomRun{world: w, seed: seed, dice: rand.New(rand.NewPCG(seed, 42))} //nolint:gosec // G404: fixed dice
 		r.run(t)
 	}
 }

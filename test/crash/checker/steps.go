@@ -118,7 +118,7 @@ func (c *check) parents(s *stepRow) {
 // numbers checks counters and counts against the rows that they count.
 func (c *check) numbers() {
 	type numbers struct{ total, open, active, retrying, failed int }
-	real := map[string]numbers{}
+	found := map[string]numbers{}
 	type countKey struct {
 		template    int64
 		kind, state string
@@ -136,7 +136,7 @@ func (c *check) numbers() {
 			continue
 		}
 		counts[countKey{template, "step", s.State}]++
-		n := real[s.Task]
+		n := found[s.Task]
 		n.total++
 		switch s.State {
 		case "complete", "resolved_manually", "cancelled":
@@ -151,11 +151,11 @@ func (c *check) numbers() {
 		case "error":
 			n.failed++
 		}
-		real[s.Task] = n
+		found[s.Task] = n
 	}
 	for _, t := range c.stored.tasks {
-		if got := (numbers{t.Total, t.Open, t.Active, t.Retrying, t.Failed}); got != real[t.ID] {
-			c.wrong(RuleCounters, "task "+t.ID, "its counters are %+v, and its steps say %+v", got, real[t.ID])
+		if got := (numbers{t.Total, t.Open, t.Active, t.Retrying, t.Failed}); got != found[t.ID] {
+			c.wrong(RuleCounters, "task "+t.ID, "its counters are %+v, and its steps say %+v", got, found[t.ID])
 		}
 	}
 	for _, n := range c.counts {

@@ -27,8 +27,8 @@ type Answer struct {
 }
 
 // Create asks the server at addr for a task.
-func (c *Client) Create(ctx context.Context, addr, namespace, name string, context any) (Answer, error) {
-	body, err := json.Marshal(map[string]any{"namespace": namespace, "name": name, "version": "1.0.0", "context": context})
+func (c *Client) Create(ctx context.Context, addr, namespace, name string, input any) (Answer, error) {
+	body, err := json.Marshal(map[string]any{"namespace": namespace, "name": name, "version": "1.0.0", "context": input})
 	if err != nil {
 		return Answer{}, err
 	}
