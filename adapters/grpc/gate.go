@@ -40,14 +40,13 @@ func (g *gate) register(server *grpc.Server, desc *grpc.ServiceDesc, service any
 }
 
 func (g *gate) unary(method string, handle grpc.MethodHandler) grpc.MethodHandler {
-	//nolint:revive // the order of the arguments is grpc's
 	return func(service any, ctx context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (resp any, err error) {
 		defer func() { err = g.answer(ctx, method, recover(), err) }()
 		ctx, err = g.authorise(ctx, method)
 		if err != nil {
 			return nil, err
 		}
-		return handle(service, ctx, func(m any) error { return unreadable(read(m)) }, nil)
+		return handle(service, ctx, func(m any) error { return receive(read, m) }, nil)
 	}
 }
 
@@ -87,32 +86,15 @@ func (s *streamWith) Context() context.Context { return s.ctx }
 // time does not keep the server from stopping.
 func (s *streamWith) RecvMsg(m any) error {
 	if !s.talks {
-		return unreadable(s.ServerStream.RecvMsg(m))
+		return receive(s.ServerStream.RecvMsg, m)
 	}
 	got := make(chan error, 1)
-	go func() { got <- s.ServerStream.RecvMsg(m) }() // ends with the stream, which the return ends
+	go func() { got <- receive(s.ServerStream.RecvMsg, m) }() // ends with the stream, which the return ends
 	select {
 	case err := <-got:
-		return unreadable(err)
+		return err
 	case <-s.ctx.Done():
 		return s.ctx.Err()
-	}
-}
-
-// unreadable says of a request that grpc-go could not read what is wrong. It
-// calls such requests internal errors, and large ones a matter of rates.
-func unreadable(err error) error {
-	if err == nil {
-		return nil
-	}
-	switch status.Code(err) { //nolint:exhaustive // what else there is says what it is
-	case codes.Internal:
-		return fault.New(fault.CodeMalformed,
-			"the request is not a message of this method, or has text that is not valid UTF-8").Because(err)
-	case codes.ResourceExhausted:
-		return fault.New(fault.CodePayloadTooLarge, "the request is larger than this server reads").Because(err)
-	default:
-		return err
 	}
 }
 
@@ -169,8 +151,10 @@ func (g *gate) answer(ctx context.Context, method string, panicked any, err erro
 	if err == nil {
 		return nil
 	}
-	if _, is := status.FromError(err); is {
-		return err
+	if _, is := errors.AsType[*fault.Error](err); !is { // whose cause may be a status
+		if _, is := status.FromError(err); is {
+			return err
+		}
 	}
 	f := faultOf(ctx, err)
 	switch {

@@ -82,7 +82,7 @@ func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) 
 	lifetime, stop := context.WithCancel(context.Background())
 	g := &gate{auth: auth, log: log.With("door", "grpc"), lifetime: lifetime}
 	server := grpc.NewServer(
-		grpc.StreamInterceptor(g.stream),
+		grpc.StreamInterceptor(g.stream), grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxConcurrentStreams(cfg.MaxStreams), grpc.MaxRecvMsgSize(cfg.MaxMessageBytes),
 		grpc.ConnectionTimeout(connectTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.KeepaliveInterval, Timeout: cfg.KeepaliveTimeout}),
