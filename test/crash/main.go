@@ -51,7 +51,12 @@ func main() {
 	defer cancel()
 	ctx, end := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("the run took longer than %s", o.timeout))
 	defer end()
-	report, err := run(ctx, o, os.Stdout)
+	dir, err := folder()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "crash:", err)
+		os.Exit(1)
+	}
+	report, err := run(ctx, o, dir, os.Stdout)
 	if report != nil && report.checked != nil {
 		report.print(os.Stdout)
 	}

@@ -47,16 +47,18 @@ type storm struct {
 	report  *report
 }
 
-// run does everything, and cleans up whatever happens.
-func run(ctx context.Context, o options, out io.Writer) (_ *report, err error) {
+// folder makes a place for everything that a run writes.
+func folder() (string, error) {
 	dir, err := os.MkdirTemp("", "tasker-crash-")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	// PostgreSQL's user, where that is not ours, has to pass.
-	if err := os.Chmod(dir, 0o711); err != nil {
-		return nil, err
-	}
+	return dir, os.Chmod(dir, 0o711)
+}
+
+// run does everything in a folder, and cleans up whatever happens.
+func run(ctx context.Context, o options, dir string, out io.Writer) (_ *report, err error) {
 	reaper, err := program.StartReaper()
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
