@@ -34,7 +34,7 @@ type Config struct {
 	KeepaliveInterval time.Duration // between pings on a silent connection
 	KeepaliveTimeout  time.Duration // for the answer to a ping
 	MaxStreams        uint32        // calls at once on one connection
-	MaxMessageBytes   int           // of a received message
+	MaxMessageBytes   int           // of one message, either way
 	Reflection        bool
 	Health            bool // the standard health service
 }
@@ -83,7 +83,7 @@ func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) 
 	g := &gate{auth: auth, log: log.With("door", "grpc"), lifetime: lifetime}
 	server := grpc.NewServer(
 		grpc.StreamInterceptor(g.stream), grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxConcurrentStreams(cfg.MaxStreams), grpc.MaxRecvMsgSize(cfg.MaxMessageBytes),
+		grpc.MaxConcurrentStreams(cfg.MaxStreams), grpc.MaxRecvMsgSize(cfg.MaxMessageBytes), grpc.MaxSendMsgSize(cfg.MaxMessageBytes),
 		grpc.ConnectionTimeout(connectTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.KeepaliveInterval, Timeout: cfg.KeepaliveTimeout}),
 		// Clients of the original ping every 30 s, idle or not.

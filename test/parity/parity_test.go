@@ -3,8 +3,11 @@
 package parity
 
 import (
+	"fmt"
 	"log/slog"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,4 +69,29 @@ func TestEveryMethodIsAnOperationOrNamedAsMissing(t *testing.T) {
 	}
 	slices.Sort(missing)
 	require.Equal(t, notBuilt, missing)
+}
+
+// The table of methods in the documentation is the one of the code.
+func TestEveryMethodIsDocumented(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/grpc-api.md")
+	require.NoError(t, err)
+	doc := string(raw)
+	routes := httpapi.Routes()
+	for method, op := range grpcapi.Methods() {
+		row := fmt.Sprintf("| `%s` | %s | %s |", strings.TrimPrefix(method, "/"), span(string(op.Permission())), span(routes[op]))
+		require.Contains(t, doc, row)
+	}
+	require.Equal(t, len(grpcapi.Methods()), strings.Count(doc, "\n| `tasker.v1."), "a row of a method that there is not")
+	for _, method := range notBuilt {
+		require.Contains(t, doc, "`"+strings.TrimPrefix(method, "/")+"`")
+	}
+}
+
+// span is a code span, a dash for nothing.
+func span(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return "`" + s + "`"
 }
