@@ -67,9 +67,12 @@ func checkDoors(o Orchestration, m *merge) {
 		if o.Web.AllowInsecure {
 			m.warn(m.origin[keyInsecure], keyInsecure, "whoever reaches %s may do everything", strings.Join(open, " and "))
 		} else {
+			lack, remedy := "no API key is configured", "set "+keyAPIKey+" (TASKER_API_KEY)"
+			if m.k.Exists(keyAuthEnabled) && !o.Web.Auth.Enabled {
+				lack, remedy = keyAuthEnabled+" is false", "remove that and "+remedy
+			}
 			for _, key := range open {
-				m.blame(key, "is reachable from other machines and no API key is configured: set %s (TASKER_API_KEY), "+
-					"or the host to 127.0.0.1, or %s to true", keyAPIKey, keyInsecure)
+				m.blame(key, "is reachable from other machines and %s: %s, or the host to 127.0.0.1, or %s to true", lack, remedy, keyInsecure)
 			}
 		}
 	}
@@ -80,17 +83,13 @@ func checkDoors(o Orchestration, m *merge) {
 
 // checkSizes compares numbers that depend on each other.
 func checkSizes(c *Config, m *merge) {
-	o, pool, limits := c.Orchestration, c.Common.Database.Pool, c.Orchestration.Limits
+	o, limits := c.Orchestration, c.Orchestration.Limits
 	payload := max(limits.MaxContextBytes, limits.MaxResultBytes)
 	const both = "orchestration.limits.max_context_bytes and max_result_bytes"
 	for _, rule := range []struct {
 		holds        bool
 		key, message string
 	}{
-		{
-			pool.MinConnections <= pool.MaxConnections, "common.database.pool.min_connections",
-			"must not be more than common.database.pool.max_connections",
-		},
 		{
 			o.Web.MaxBodyBytes > limits.MaxContextBytes, "orchestration.web.max_body_bytes",
 			"must be more than orchestration.limits.max_context_bytes: a body holds the context and more",
@@ -102,10 +101,6 @@ func checkSizes(c *Config, m *merge) {
 		{
 			o.Actors.MaxBatchBytes >= payload, "orchestration.actors.max_batch_bytes",
 			"must not be less than " + both + ": a batch holds at least one message",
-		},
-		{
-			2*o.Dispatch.HeartbeatInterval <= o.Dispatch.LeaseDuration, "orchestration.dispatch.heartbeat_interval_ms",
-			"must not be more than half of orchestration.dispatch.lease_duration_ms: one lost heartbeat would lose the step",
 		},
 	} {
 		if !rule.holds {

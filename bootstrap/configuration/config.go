@@ -65,31 +65,18 @@ const (
 type Pool struct {
 	// Most connections open at once.
 	MaxConnections int `toml:"max_connections" range:"1..1000"`
-	// Connections kept open when idle; at most `max_connections`.
-	MinConnections int `toml:"min_connections" range:"0..100"`
-	// Longest wait for a free connection.
-	AcquireTimeout time.Duration `toml:"acquire_timeout_seconds" range:"1..300"`
 	// Connections idle for longer are closed.
 	IdleTimeout time.Duration `toml:"idle_timeout_seconds" range:"1..3600"`
 	// Connections older than this are replaced.
 	MaxLifetime time.Duration `toml:"max_lifetime_seconds" range:"60..86400"`
-	// Waits for a connection longer than this are logged.
-	SlowAcquireThreshold time.Duration `toml:"slow_acquire_threshold_ms" range:"10..60000"`
 }
 
-// Backoff is the delay before a retry where a template says nothing.
+// Backoff is how the waits before retries, which each template's `retry` asks
+// for, are spread.
 type Backoff struct {
-	// The first number is the delay before the first retry, from which the
-	// later ones grow. More numbers are accepted, as the original does, and
-	// have no effect.
-	Default []time.Duration `toml:"default_backoff_seconds" range:"1..86400"`
-	// Longest delay, jitter included.
-	Max time.Duration `toml:"max_backoff_seconds" range:"1..3600"`
-	// Growth of the delay from one retry to the next.
-	Multiplier float64 `toml:"backoff_multiplier" range:"1..10"`
-	// Spread delays, so that steps that failed together do not return together.
+	// Spread waits, so that steps that failed together do not return together.
 	JitterEnabled bool `toml:"jitter_enabled"`
-	// Largest spread, as a fraction of the delay.
+	// Largest spread, either way, as a fraction of the wait.
 	JitterMax float64 `toml:"jitter_max_percentage" range:"0..1"`
 }
 
@@ -103,13 +90,11 @@ type CircuitBreakers struct {
 type DefaultBreaker struct {
 	// Fraction of calls that must fail within the window to open the breaker.
 	FailureRatio float64 `toml:"failure_ratio" range:"0.01..1"`
-	// Calls within the window below which the ratio means nothing.
+	// Calls within the window below which the ratio means nothing; as many
+	// failures in a row open the breaker, too.
 	MinimumVolume int `toml:"minimum_volume" range:"1..1000000"`
 	// Length of the window in which calls are counted.
 	Window time.Duration `toml:"window_seconds" range:"1..3600"`
-	// Time open before probes are let through, for a breaker that has no time
-	// of its own (`database_writes` has).
-	Timeout time.Duration `toml:"timeout_seconds" range:"1..300"`
 	// Successful probes that close the breaker again.
 	Probes int `toml:"probes" range:"1..100"`
 }
@@ -123,7 +108,8 @@ type Breakers struct {
 type Breaker struct {
 	// Fraction of writes that must fail within the window to open the breaker.
 	FailureRatio float64 `toml:"failure_ratio" range:"0.01..1" inherit:"common.circuit_breakers.default_config.failure_ratio"`
-	// Writes within the window below which the ratio means nothing.
+	// Writes within the window below which the ratio means nothing; as many
+	// failures in a row open the breaker, too.
 	MinimumVolume int `toml:"minimum_volume" range:"1..1000000" inherit:"common.circuit_breakers.default_config.minimum_volume"`
 	// Length of the window in which writes are counted.
 	Window time.Duration `toml:"window_seconds" range:"1..3600" inherit:"common.circuit_breakers.default_config.window_seconds"`

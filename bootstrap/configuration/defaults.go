@@ -8,7 +8,7 @@ const mib = 1 << 20
 // with its own PostgreSQL. It needs no file.
 func Default() *Config {
 	breaker := DefaultBreaker{
-		FailureRatio: 0.5, MinimumVolume: 10, Window: 10 * time.Second, Timeout: 30 * time.Second, Probes: 2,
+		FailureRatio: 0.5, MinimumVolume: 10, Window: 10 * time.Second, Probes: 2,
 	}
 	return &Config{
 		Environment: defaultEnvironment,
@@ -17,20 +17,12 @@ func Default() *Config {
 				DataDir: ".tasker/postgres",
 				Migrate: MigrateAuto,
 				Pool: Pool{
-					MaxConnections:       25,
-					MinConnections:       5,
-					AcquireTimeout:       10 * time.Second,
-					IdleTimeout:          300 * time.Second,
-					MaxLifetime:          1800 * time.Second,
-					SlowAcquireThreshold: 100 * time.Millisecond,
+					MaxConnections: 25,
+					IdleTimeout:    300 * time.Second,
+					MaxLifetime:    1800 * time.Second,
 				},
 			},
 			Backoff: Backoff{
-				Default: []time.Duration{
-					time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, 60 * time.Second,
-				},
-				Max:           3600 * time.Second,
-				Multiplier:    2,
 				JitterEnabled: true,
 				JitterMax:     0.15,
 			},
@@ -74,8 +66,6 @@ func Default() *Config {
 				ResultProcessorLoops:       1,
 			},
 			Dispatch: Dispatch{
-				LeaseDuration:      30 * time.Second,
-				HeartbeatInterval:  10 * time.Second,
 				MaxLeaseLosses:     5,
 				SafetyPollInterval: 10 * time.Second,
 				RecoveryInterval:   5 * time.Second,

@@ -52,6 +52,10 @@ func generalLayer(vars map[string]string) *layer {
 		key := strings.ToLower(strings.ReplaceAll(rest, "__", "."))
 		l := s.byKey[key]
 		if l == nil {
+			if _, ok := ofOriginal(key); ok {
+				y.unknown(key, vars[name], "")
+				continue
+			}
 			near := nearest(key, s.keyNames())
 			y.problems = append(y.problems, Problem{
 				Source:  "environment variable " + name,

@@ -84,6 +84,7 @@ func (m *merge) warn(source, key, format string, args ...any) {
 func (m *merge) add(y *layer) {
 	y.finish()
 	m.problems = append(m.problems, y.problems...)
+	m.warnings = append(m.warnings, y.warnings...)
 	for key := range y.values {
 		m.origin[key] = y.source(key)
 	}
@@ -217,7 +218,7 @@ func overrideLayer(overrides map[string]any) *layer {
 	for _, key := range sortedKeys(overrides) {
 		l := keys().byKey[key]
 		if l == nil {
-			y.fail(key, "no such key; the nearest is %s", nearest(key, keys().keyNames()))
+			y.unknown(key, overrides[key], "no such key; the nearest is "+nearest(key, keys().keyNames()))
 			continue
 		}
 		raw := overrides[key]
@@ -240,12 +241,6 @@ func show(l *leaf, c *Config) string {
 	switch v := reflect.ValueOf(c).Elem().FieldByIndex(l.index).Interface().(type) {
 	case time.Duration:
 		return strconv.FormatInt(int64(v/l.unit), 10)
-	case []time.Duration:
-		parts := make([]string, len(v))
-		for i, d := range v {
-			parts[i] = strconv.FormatInt(int64(d/l.unit), 10)
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
 	case []APIKey:
 		return "[]"
 	default:

@@ -82,7 +82,7 @@ func TestShippedEnvironmentsLoad(t *testing.T) {
 			require.Equal(t, 15*time.Second, c.Orchestration.ShutdownTimeout)
 		},
 		"test": func(t *testing.T, c *configuration.Config) {
-			require.Equal(t, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}, c.Common.Backoff.Default)
+			require.Equal(t, time.Hour, c.Common.Database.Pool.MaxLifetime)
 		},
 		"production": func(t *testing.T, c *configuration.Config) {
 			require.Equal(t, configuration.LogJSON, c.Common.Telemetry.LogFormat)
@@ -153,14 +153,12 @@ func TestGeneralVariablesReachEveryType(t *testing.T) {
 	t.Parallel()
 	c, _ := load(t, configuration.Sources{Environ: []string{
 		"TASKER__ORCHESTRATION__WEB__ENABLED=false",
-		"TASKER__COMMON__BACKOFF__DEFAULT_BACKOFF_SECONDS=2, 3",
 		"TASKER__COMMON__BACKOFF__JITTER_MAX_PERCENTAGE=0.5",
 		"TASKER__ORCHESTRATION__SHUTDOWN_TIMEOUT_MS=2500",
 		"TASKER__COMMON__DATABASE__MIGRATE=off",
 		`TASKER__ORCHESTRATION__WEB__AUTH__API_KEYS=[{"key":"k1","permissions":["tasks:*"],"description":"d"}]`,
 	}})
 	require.False(t, c.Orchestration.Web.Enabled)
-	require.Equal(t, []time.Duration{2 * time.Second, 3 * time.Second}, c.Common.Backoff.Default)
 	require.InDelta(t, 0.5, c.Common.Backoff.JitterMax, 0)
 	require.Equal(t, 2500*time.Millisecond, c.Orchestration.ShutdownTimeout)
 	require.Equal(t, configuration.MigrateOff, c.Common.Database.Migrate)
@@ -176,24 +174,21 @@ func TestSubstitution(t *testing.T) {
 url = "postgresql://app:${DB_PASSWORD}@${DB_HOST:-localhost}/app"
 data_dir = "${EMPTY:-fallback}/$${kept}"
 bin_dir = "${LITERAL}${EMPTY}"
-[common.backoff]
-default_backoff_seconds = ["${FIRST:-7}", 8]
 [orchestration.web]
 port = "${PORT:-8088}"
 enabled = "${ON:-false}"
 [[orchestration.web.auth.api_keys]]
 key = "${SHOP_KEY}"
-permissions = ["${RESOURCE}:read"]
+permissions = ["${RESOURCE}:read", "${OTHER:-steps}:read"]
 `)
 	src.Environ = []string{"DB_PASSWORD=p", "LITERAL=${x}", "EMPTY=", "SHOP_KEY=k", "RESOURCE=tasks"}
 	c, _ := load(t, src)
 	require.Equal(t, "postgresql://app:p@localhost/app", c.Common.Database.URL.Reveal())
 	require.Equal(t, "fallback/${kept}", c.Common.Database.DataDir)
 	require.Equal(t, "${x}", c.Common.Database.BinDir, "values are not expanded again")
-	require.Equal(t, []time.Duration{7 * time.Second, 8 * time.Second}, c.Common.Backoff.Default)
 	require.Equal(t, 8088, c.Orchestration.Web.Port)
 	require.False(t, c.Orchestration.Web.Enabled)
-	require.Equal(t, []configuration.APIKey{{Key: "k", Permissions: []string{"tasks:read"}}}, c.Orchestration.Web.Auth.APIKeys)
+	require.Equal(t, []configuration.APIKey{{Key: "k", Permissions: []string{"tasks:read", "steps:read"}}}, c.Orchestration.Web.Auth.APIKeys)
 }
 
 func TestTheBreakerTakesFromTheDefaultWhatItLeavesUnset(t *testing.T) {
@@ -313,7 +308,7 @@ func TestLoopback(t *testing.T) {
 func TestLoadNeverPanicsAndNeverTells(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "c.toml")
-	names := []string{"port", "host", "url", "api_key", "api_keys", "default_backoff_seconds", "bind_address", "enabled", "x"}
+	names := []string{"port", "host", "url", "api_key", "api_keys", "max_backoff_seconds", "jitter_max_percentage", "bind_address", "enabled", "x"}
 	sections := []string{"orchestration.web", "orchestration.web.auth", "common.database", "common.backoff", "orchestration", "y"}
 	values := []string{`"sesame"`, `["sesame"]`, `{sesame_key = "sesame"}`, `[{key = "sesame"}]`, `"${sesame"`, `sesame`, "1", "-1.5", "true"}
 	rapid.Check(t, func(rt *rapid.T) {

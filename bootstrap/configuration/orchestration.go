@@ -107,7 +107,7 @@ type GRPC struct {
 	KeepaliveTimeout time.Duration `toml:"keepalive_timeout_seconds" range:"1..300"`
 	// Calls open at once on one connection.
 	MaxConcurrentStreams int `toml:"max_concurrent_streams" range:"1..10000"`
-	// Largest message, either way; more than the two `limits`.
+	// Largest message that is accepted; more than the two `limits`.
 	MaxMessageBytes int `toml:"max_message_bytes" range:"1024..67108864"`
 	// Answer gRPC reflection (what `grpcurl` asks for).
 	EnableReflection bool `toml:"enable_reflection"`
@@ -150,11 +150,6 @@ type Actors struct {
 
 // Dispatch says how steps reach workers and how lost ones are found.
 type Dispatch struct {
-	// How long a worker may hold a step without a heartbeat.
-	LeaseDuration time.Duration `toml:"lease_duration_ms" range:"1000..3600000"`
-	// Time between heartbeats; at most half of `lease_duration_ms`, so that
-	// one lost heartbeat loses no step.
-	HeartbeatInterval time.Duration `toml:"heartbeat_interval_ms" range:"100..600000"`
 	// Lost leases after which a step fails for good.
 	MaxLeaseLosses int `toml:"max_lease_losses" range:"1..1000"`
 	// Look for work at least this often, in case a notification was lost.

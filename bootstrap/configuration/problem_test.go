@@ -48,15 +48,12 @@ func TestFileProblems(t *testing.T) {
 			"[common.database]\ndata_dir = 2026-01-01", "common.database.data_dir", "must be text in quotes, not another type",
 		},
 		"number for a list": {
-			"[common.backoff]\ndefault_backoff_seconds = 1", "common.backoff.default_backoff_seconds",
-			"must be a list of whole numbers of seconds, not a whole number",
+			"[[orchestration.web.auth.api_keys]]\nkey = \"k\"\npermissions = 1", "orchestration.web.auth.api_keys[0].permissions",
+			"must be a list of texts, not a whole number",
 		},
-		"text in a list": {
-			"[common.backoff]\ndefault_backoff_seconds = [1, \"x\"]", "common.backoff.default_backoff_seconds[1]",
-			"must be a whole number of seconds, not text",
-		},
-		"empty list": {
-			"[common.backoff]\ndefault_backoff_seconds = []", "common.backoff.default_backoff_seconds", "must have at least one number",
+		"number in a list": {
+			"[[orchestration.web.auth.api_keys]]\nkey = \"k\"\npermissions = [\"tasks:*\", 1]",
+			"orchestration.web.auth.api_keys[0].permissions[1]", "must be text in quotes, not a whole number",
 		},
 		"out of range": {
 			"[orchestration.web]\nrequest_timeout_ms = 99", "orchestration.web.request_timeout_ms",
@@ -129,24 +126,16 @@ func TestFileProblems(t *testing.T) {
 		},
 		"gRPC open to strangers, keys switched off": {
 			"[orchestration.grpc]\nhost = \"10.0.0.1\"\n[orchestration.web.auth]\nenabled = false\napi_key = \"k\"", "orchestration.grpc.host",
-			"is reachable from other machines and no API key is configured: set orchestration.web.auth.api_key (TASKER_API_KEY), " +
-				"or the host to 127.0.0.1, or orchestration.web.allow_insecure to true",
+			"is reachable from other machines and orchestration.web.auth.enabled is false: remove that and " +
+				"set orchestration.web.auth.api_key (TASKER_API_KEY), or the host to 127.0.0.1, or orchestration.web.allow_insecure to true",
 		},
 		"one port for two doors": {
 			"[orchestration.grpc]\nport = 8080", "orchestration.grpc.port",
 			"is also orchestration.web.port; the two need different ports",
 		},
-		"pool upside down": {
-			"[common.database.pool]\nmin_connections = 30", "common.database.pool.min_connections",
-			"must not be more than common.database.pool.max_connections",
-		},
 		"body below context": {
 			"[orchestration.web]\nmax_body_bytes = 1048576", "orchestration.web.max_body_bytes",
 			"must be more than orchestration.limits.max_context_bytes: a body holds the context and more",
-		},
-		"heartbeat too slow": {
-			"[orchestration.dispatch]\nheartbeat_interval_ms = 15001", "orchestration.dispatch.heartbeat_interval_ms",
-			"must not be more than half of orchestration.dispatch.lease_duration_ms: one lost heartbeat would lose the step",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

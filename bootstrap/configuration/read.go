@@ -23,6 +23,7 @@ type layer struct {
 	lookup   func(name string) (string, bool)
 	values   map[string]any
 	problems []Problem
+	warnings []Warning
 }
 
 func newLayer(source func(string) string, lookup func(string) (string, bool)) *layer {
@@ -31,6 +32,10 @@ func newLayer(source func(string) string, lookup func(string) (string, bool)) *l
 
 func (y *layer) fail(key, format string, args ...any) {
 	y.problems = append(y.problems, Problem{Source: y.source(key), Key: key, Message: fmt.Sprintf(format, args...)})
+}
+
+func (y *layer) warn(key, format string, args ...any) {
+	y.warnings = append(y.warnings, Warning{Source: y.source(key), Key: key, Message: fmt.Sprintf(format, args...)})
 }
 
 // table reads a table of a file: its keys, and its sections below.
@@ -51,9 +56,9 @@ func (y *layer) table(prefix string, table map[string]any) {
 		case l != nil:
 			y.set(l, raw)
 		case isTable:
-			y.fail(key, "no such section; the nearest is [%s]", nearest(key, s.sectionNames()))
+			y.unknown(key, raw, fmt.Sprintf("no such section; the nearest is [%s]", nearest(key, s.sectionNames())))
 		default:
-			y.fail(key, "no such key; the nearest is %s", nearest(key, s.keyNames()))
+			y.unknown(key, raw, fmt.Sprintf("no such key; the nearest is %s", nearest(key, s.keyNames())))
 		}
 	}
 }
@@ -98,8 +103,6 @@ func (y *layer) read(l *leaf, at string, raw any) (any, bool) {
 	case kindDuration:
 		n, ok := y.readInt(l, at, raw)
 		return time.Duration(n) * l.unit, ok
-	case kindDurationList:
-		return y.readDurations(l, at, raw)
 	case kindTextList:
 		return y.readTexts(l, at, raw)
 	case kindTables:
@@ -235,22 +238,6 @@ func (y *layer) items(l *leaf, at string, raw any) ([]any, bool) {
 	}
 	y.wrongType(l, at, raw)
 	return nil, false
-}
-
-func (y *layer) readDurations(l *leaf, at string, raw any) (any, bool) {
-	list, ok := y.items(l, at, raw)
-	if ok && len(list) == 0 {
-		y.fail(at, "must have at least one number")
-		return nil, false
-	}
-	one := leaf{kind: kindDuration, unit: l.unit, bounded: l.bounded, min: l.min, max: l.max, bounds: l.bounds}
-	out := make([]time.Duration, len(list))
-	for i, raw := range list {
-		v, fine := y.read(&one, fmt.Sprintf("%s[%d]", at, i), raw)
-		out[i], _ = v.(time.Duration)
-		ok = ok && fine
-	}
-	return out, ok
 }
 
 func (y *layer) readTexts(l *leaf, at string, raw any) (any, bool) {

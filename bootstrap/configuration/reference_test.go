@@ -20,6 +20,13 @@ var update = flag.Bool("update", false, "write docs/configuration.md instead of 
 //go:embed testdata/reference_intro.md
 var intro string
 
+const originalsIntro = `A configuration file of the original system, tasker-core, is understood:
+what both have keeps its name, and what has no meaning here is a warning that names the place and the
+reason, while the start goes on. A section stands for everything below it. Two things may need a
+change: such a file opens the doors to other machines with credentials switched off, which is
+refused as above; and gRPC has no TLS.
+`
+
 const referencePath = "../../docs/configuration.md"
 
 // TestReference keeps docs/configuration.md equal to the structs.
@@ -77,6 +84,14 @@ func (r *reference) write() string {
 			strings.Join(code(nonEmpty(f.Default())...), ""), f.Usage)
 	}
 	r.section(reflect.TypeFor[Config](), "")
+	r.out.WriteString("\n## Keys of the original system\n\n" + originalsIntro + "\n| Key or section | Why it has no effect |\n|---|---|\n")
+	for _, o := range originals {
+		why := o.why
+		if o.only != "" {
+			why += "; any value but `" + o.only + "` stops the start"
+		}
+		fmt.Fprintf(&r.out, "| %s | %s |\n", strings.Join(code(o.keys...), "<br>"), why)
+	}
 	return r.out.String()
 }
 

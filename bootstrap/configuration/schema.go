@@ -17,8 +17,7 @@ const (
 	kindInt
 	kindFloat
 	kindText
-	kindDuration     // whole number in the unit of the key's suffix
-	kindDurationList // list of such numbers
+	kindDuration // whole number in the unit of the key's suffix
 	kindTextList
 	kindTables  // list of tables
 	kindAddress // host:port; sets two other keys
@@ -37,8 +36,6 @@ func (l *leaf) want() string {
 		return "text in quotes"
 	case kindDuration:
 		return "a whole number of " + l.unitName()
-	case kindDurationList:
-		return "a list of whole numbers of " + l.unitName()
 	case kindTextList:
 		return "a list of texts"
 	case kindTables:
@@ -132,7 +129,7 @@ func newLeaf(f reflect.StructField, key string) leaf {
 	case strings.HasSuffix(key, "_seconds"):
 		l.unit = time.Second
 	}
-	if (l.kind == kindDuration || l.kind == kindDurationList) && l.unit == 0 {
+	if l.kind == kindDuration && l.unit == 0 {
 		panic("configuration: duration without a unit in its key: " + key)
 	}
 	if l.kind == kindTables {
@@ -162,8 +159,6 @@ func kindOf(t reflect.Type) kind {
 		return kindAddress
 	case reflect.TypeFor[time.Duration]():
 		return kindDuration
-	case reflect.TypeFor[[]time.Duration]():
-		return kindDurationList
 	case reflect.TypeFor[[]string]():
 		return kindTextList
 	}

@@ -30,7 +30,7 @@ func TestTagsMakeSense(t *testing.T) {
 		if l.inherit != "" {
 			require.Equal(t, keys().byKey[l.inherit].typ, l.typ, l.key)
 		}
-		if l.kind == kindInt || l.kind == kindFloat || l.kind == kindDuration || l.kind == kindDurationList {
+		if l.kind == kindInt || l.kind == kindFloat || l.kind == kindDuration {
 			require.True(t, l.bounded, "%s has no range", l.key)
 		}
 	}
