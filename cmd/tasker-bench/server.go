@@ -121,10 +121,10 @@ func (c *cluster) drop(ctx context.Context, names ...string) error {
 
 // serverConfig says which server to run.
 type serverConfig struct {
-	url        string
-	slots      int
-	namespaces []string // that it serves
-	counter    *counter
+	url     string
+	slots   int
+	others  []string // namespaces that it serves beside the bench's own
+	counter *counter
 }
 
 // defaultSlots is how many handlers run at once, where that is not the question.
@@ -143,15 +143,16 @@ func startServer(ctx context.Context, c serverConfig, log *slog.Logger) (*server
 	cfg.Common.Database.URL = configuration.Secret(c.url)
 	cfg.Common.Telemetry.LogLevel = configuration.LogWarn
 	cfg.Orchestration.Web.Port, cfg.Orchestration.GRPC.Port = 0, 0
-	if len(c.namespaces) == 0 {
-		c.namespaces = []string{namespace}
+	files, err := templateFiles(c.others)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &server{cancel: cancel, ended: make(chan error, 1)}
 	ready := make(chan bootstrap.Server, 1)
 	go func() {
 		s.ended <- bootstrap.Run(ctx, bootstrap.Options{
-			Config: cfg, Slots: c.slots, Templates: templateFiles(c.namespaces), Handlers: handlers(),
+			Config: cfg, Slots: c.slots, Templates: files, Handlers: handlers(),
 			Version: "bench", Log: log, Tracer: c.counter,
 			Ready: func(_ context.Context, s bootstrap.Server) { ready <- s },
 		})

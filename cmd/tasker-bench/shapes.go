@@ -102,16 +102,21 @@ func unserved(n int) string {
 	return b.String()
 }
 
-// templateFiles returns the templates of all shapes in the namespaces, and the
-// unserved one.
-func templateFiles(namespaces []string) fstest.MapFS {
-	files := fstest.MapFS{"unserved.yaml": {Data: []byte(unserved(fanned))}}
-	for _, ns := range namespaces {
-		for i := range shapes {
-			files[ns+"-"+shapes[i].name+".yaml"] = &fstest.MapFile{Data: []byte(shapes[i].yaml(ns))}
-		}
+// templateFiles returns the templates of all shapes, and the unserved one, in the
+// namespace of the bench, and a small one in each of the others.
+func templateFiles(others []string) (fstest.MapFS, error) {
+	small, err := findShape("linear4")
+	if err != nil {
+		return nil, err
 	}
-	return files
+	files := fstest.MapFS{"unserved.yaml": {Data: []byte(unserved(fanned))}}
+	for i := range shapes {
+		files[shapes[i].name+".yaml"] = &fstest.MapFile{Data: []byte(shapes[i].yaml(namespace))}
+	}
+	for _, ns := range others {
+		files["other-"+ns+".yaml"] = &fstest.MapFile{Data: []byte(small.yaml(ns))}
+	}
+	return files, nil
 }
 
 // handlers do no work; what they return is of the size that small results have.
