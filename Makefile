@@ -23,6 +23,7 @@ help: ## list the targets
 .PHONY: run
 run: ## start the demo: a server on its own PostgreSQL, and one order that runs through
 	@$(POSTGRES)
+	@echo "building the demo (a minute the first time)"
 	@go build -o bin/order_fulfillment ./examples/order_fulfillment
 	@exec bin/order_fulfillment
 

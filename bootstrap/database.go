@@ -39,7 +39,9 @@ func openDatabase(ctx context.Context, cfg configuration.Database, log *slog.Log
 }
 
 func migrate(ctx context.Context, url string, mode postgres.Mode, log *slog.Logger) error {
-	return postgres.Migrate(ctx, url, mode, river.Migrations{Schema: postgres.Schema, Log: log}, log)
+	// The queue's migrations come with ours and would only repeat what is said of those.
+	jobs := river.Migrations{Schema: postgres.Schema, Log: slog.New(slog.DiscardHandler)}
+	return postgres.Migrate(ctx, url, mode, jobs, log)
 }
 
 // stopPostgres bounds how long the embedded PostgreSQL may take to stop.

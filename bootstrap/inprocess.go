@@ -7,6 +7,7 @@ import (
 
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/step"
+	"github.com/tasker-go/tasker/core/domain/template"
 	"github.com/tasker-go/tasker/core/ports"
 	"github.com/tasker-go/tasker/worker"
 )
@@ -58,6 +59,19 @@ func (p *inProcess) step(a ports.Assignment) *worker.Step {
 			return byName, nil
 		},
 	})
+}
+
+// unserved names the steps of templates whose handler is not there.
+func unserved(ts []*template.Template, handlers worker.Handlers) []string {
+	var missing []string
+	for _, t := range ts {
+		for i := range t.Steps {
+			if s := &t.Steps[i]; handlers[s.Handler.Callable] == nil {
+				missing = append(missing, t.Namespace+"/"+t.Name+"/"+t.Version+": "+s.Name+" ("+s.Handler.Callable+")")
+			}
+		}
+	}
+	return missing
 }
 
 // declared lists the queues that handlers serve: each by its name in every

@@ -22,6 +22,7 @@ import (
 	"github.com/tasker-go/tasker/core/app/orchestrate"
 	"github.com/tasker-go/tasker/core/app/upkeep"
 	"github.com/tasker-go/tasker/core/app/watch"
+	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/template"
 	"github.com/tasker-go/tasker/core/ports"
@@ -194,6 +195,9 @@ var templatesModule = fx.Module("templates",
 				return nil
 			}
 			stored, err := c.Register(ctx, ts, cfg.Orchestration.Templates.OnChange == configuration.OnChangeRevise)
+			if fault.Is(err, fault.CodeTemplateChanged) {
+				err = fmt.Errorf("%w (or set [orchestration.templates] on_change = \"revise\")", err)
+			}
 			if err != nil {
 				return userError{fmt.Errorf("register templates: %w", err)}
 			}
@@ -249,9 +253,12 @@ var dispatchModule = fx.Module("dispatch",
 const defaultSlots = 100
 
 var workerModule = fx.Module("worker",
-	fx.Invoke(func(lc fx.Lifecycle, o Options, r registered, d *dispatch.Dispatcher, s *postgres.Store) {
+	fx.Invoke(func(lc fx.Lifecycle, o Options, r registered, ts []*template.Template, d *dispatch.Dispatcher, s *postgres.Store, log *slog.Logger) {
 		if len(o.Handlers) == 0 {
 			return
+		}
+		for _, missing := range unserved(ts, o.Handlers) {
+			log.Warn("this program has no such handler; the step waits until some server has it", "step", missing)
 		}
 		slots := o.Slots
 		if slots == 0 {

@@ -82,10 +82,12 @@ const startLimit = 30 * time.Second
 
 func serve(ctx context.Context, o Options, db database, log *slog.Logger) error {
 	var p Parts
+	broken := make(failure, 1)
 	app := fx.New(
 		fx.WithLogger(func() fxevent.Logger { return quiet{log} }),
 		fx.StartTimeout(startLimit), fx.StopTimeout(o.Config.Orchestration.ShutdownTimeout+15*time.Second),
 		fx.Supply(o, db, log),
+		fx.Decorate(func(fx.Shutdowner) fx.Shutdowner { return broken }),
 		modules(o.Config),
 		fx.Populate(&p),
 	)
@@ -103,10 +105,8 @@ func serve(ctx context.Context, o Options, db database, log *slog.Logger) error 
 		}
 		select {
 		case <-ctx.Done():
-		case sig := <-app.Wait():
-			if sig.ExitCode != 0 {
-				err = errors.New("a part of the server failed; the log has the cause")
-			}
+		case <-broken:
+			err = errors.New("a part of the server failed; the log has the cause")
 		}
 		log.Info("stopping: letting running steps finish", "limit", o.Config.Orchestration.ShutdownTimeout) //nolint:sloglint // ctx has ended
 	} else {
@@ -118,6 +118,20 @@ func serve(ctx context.Context, o Options, db database, log *slog.Logger) error 
 		err = errors.Join(err, fmt.Errorf("stop: %w", stopErr))
 	}
 	return err
+}
+
+// failure is told when a part of the server fails. fx has such a thing too, but
+// waiting for it takes the signals of the whole process: a second Ctrl-C would
+// not end a server that drains, nor the first a program that embeds one.
+type failure chan struct{}
+
+// Shutdown implements fx.Shutdowner.
+func (f failure) Shutdown(...fx.ShutdownOption) error {
+	select {
+	case f <- struct{}{}:
+	default: // told already
+	}
+	return nil
 }
 
 // plain takes fx's account of its own wiring off an error.

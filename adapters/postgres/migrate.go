@@ -76,7 +76,7 @@ func Migrate(ctx context.Context, url string, mode Mode, jobs Foreign, log *slog
 		return err
 	}
 	if mode == MigrateCheck {
-		return check(ctx, ours, jobs, pool)
+		return check(ctx, holder.Conn(), ours, jobs, pool)
 	}
 	if _, err := holder.Exec(ctx, "create schema if not exists "+Schema); err != nil {
 		return translate(fmt.Errorf("create schema %s: %w", Schema, err))
@@ -117,7 +117,14 @@ func up(ctx context.Context, ours *goose.Provider, jobs Foreign, pool *pgxpool.P
 	return nil
 }
 
-func check(ctx context.Context, ours *goose.Provider, jobs Foreign, pool *pgxpool.Pool) error {
+func check(ctx context.Context, conn *pgx.Conn, ours *goose.Provider, jobs Foreign, pool *pgxpool.Pool) error {
+	var there bool
+	if err := conn.QueryRow(ctx, "select to_regnamespace($1) is not null", Schema).Scan(&there); err != nil {
+		return translate(fmt.Errorf("look for the schema: %w", err))
+	}
+	if !there {
+		return fmt.Errorf("the database has no schema %s: start once with --migrate=auto", Schema)
+	}
 	pending, err := ours.HasPending(ctx)
 	if err != nil {
 		return translate(fmt.Errorf("check migrations: %w", err))

@@ -23,6 +23,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	fmt.Println("starting the server and its PostgreSQL")
 	os.Exit(tasker.Main(tasker.Options{
 		Templates: templates,
 		Handlers:  handlers,
@@ -31,6 +32,8 @@ func main() {
 			if err := show(ctx, os.Stdout, s); err != nil && ctx.Err() == nil {
 				fmt.Fprintln(os.Stderr, "demo:", err)
 			}
+			<-ctx.Done()
+			fmt.Println("stopping")
 		},
 	}))
 }

@@ -64,6 +64,7 @@ func (e *Engine) runOnce(ctx context.Context, part bool, scope ports.Scope, deci
 		unknown []ident.TemplateID
 		d       plan.Decision
 		now     time.Time
+		doubt   int
 		ride    *dispatch.Reservation
 	)
 	reply, err := e.uow.Run(ctx, scope, func(snap *plan.Snapshot) (ports.Writes, error) {
@@ -78,7 +79,7 @@ func (e *Engine) runOnce(ctx context.Context, part bool, scope ports.Scope, deci
 		if d, err = decide(snap); err != nil {
 			return ports.Writes{}, err
 		}
-		now = snap.Now
+		now, doubt = snap.Now, e.hub.Doubt()
 		if part {
 			ride = e.dispatcher.Feed(d.Jobs)
 		} else {
@@ -92,15 +93,15 @@ func (e *Engine) runOnce(ctx context.Context, part bool, scope ports.Scope, deci
 		}
 		return unknown, err
 	}
-	e.committed(now, d)
+	e.committed(now, d, doubt)
 	if ride != nil {
 		ride.Done(reply)
 	}
 	return nil, nil
 }
 
-func (e *Engine) committed(now time.Time, d plan.Decision) {
-	e.hub.Committed(now, d)
+func (e *Engine) committed(now time.Time, d plan.Decision, doubt int) {
+	e.hub.Committed(now, d, doubt)
 	var cancelled []ident.TaskID
 	for i := range d.Tasks {
 		if d.Tasks[i].State == task.Cancelled {

@@ -149,16 +149,25 @@ func (w *Watcher) Close() {
 	}
 }
 
+// Doubt is to be asked for before a transaction commits, and given to Committed:
+// another server may act on what was committed, and say so, before this one has
+// told its own watchers.
+func (h *Hub) Doubt() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.doubt
+}
+
 // Committed tells the watchers of a decision that has just been stored.
-func (h *Hub) Committed(at time.Time, d plan.Decision) {
+func (h *Hub) Committed(at time.Time, d plan.Decision, doubt int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range d.Created {
-		h.remember(d.Created[i].Task.ID, d.Created[i].State, at)
+		h.remember(d.Created[i].Task.ID, fact{d.Created[i].State, at, doubt})
 	}
 	for i := range d.Tasks {
 		if c := &d.Tasks[i]; c.Moved() {
-			h.remember(c.ID, c.State, at)
+			h.remember(c.ID, fact{c.State, at, doubt})
 		}
 	}
 	if len(h.watchers) == 0 {
@@ -203,9 +212,9 @@ func (h *Hub) Started(steps []ports.ClaimedStep) {
 }
 
 // remember keeps the state of a task for a while. The caller holds the lock.
-func (h *Hub) remember(id ident.TaskID, s task.State, at time.Time) {
+func (h *Hub) remember(id ident.TaskID, f fact) {
 	before, known := h.known[id]
-	if known && at.Before(before.at) {
+	if known && f.at.Before(before.at) {
 		return
 	}
 	if !known {
@@ -213,7 +222,7 @@ func (h *Hub) remember(id ident.TaskID, s task.State, at time.Time) {
 		h.ring[h.next] = id
 		h.next = (h.next + 1) % remembered
 	}
-	h.known[id] = fact{state: s, at: at, doubt: h.doubt}
+	h.known[id] = f
 }
 
 // tell sends a state to a task's watchers, unless they know it or a later one.

@@ -30,7 +30,7 @@ var moves = []Move{
 	{From: StepsInProcess, On: AllStepsCompleted, To: EvaluatingResults},
 	{From: StepsInProcess, On: StepCompleted, To: EvaluatingResults},
 	{From: StepsInProcess, On: StepFailed, To: WaitingForRetry},
-	{From: StepsInProcess, On: ProcessorCrashed, To: EnqueuingSteps},
+	{From: StepsInProcess, On: ProcessorCrashed, To: EnqueuingSteps, Unused: "a step whose worker is gone is enqueued again at once, and its task stays in process"},
 	{From: StepsInProcess, On: Finish, To: Complete, Unused: legacy},
 	{From: StepsInProcess, On: Fail, To: Error, Unused: legacy},
 
