@@ -178,14 +178,20 @@ func (d *Dispatcher) Drain(ctx context.Context) error {
 	}
 	idle := d.idle
 	d.mu.Unlock()
-	d.stop()
-	d.loop.Wait()
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	d.stop() // a claim under way goes on: what it takes would be left behind otherwise
+	ended := make(chan struct{})
+	go func() {
+		d.loop.Wait()
+		close(ended)
+	}()
+	for _, done := range []chan struct{}{ended, idle} {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	return nil
 }
 
 // finished notes the end of reservations or handlers. The caller holds the lock.
@@ -207,8 +213,8 @@ func (d *Dispatcher) Stop() {
 	d.draining = true
 	d.mu.Unlock()
 	d.stop()
-	d.loop.Wait()
 	d.giveUp(ErrStopping)
+	d.loop.Wait()
 }
 
 func (d *Dispatcher) claimLoop(ctx context.Context) {
@@ -234,7 +240,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) bool {
 	if r.Request.Empty() {
 		return false
 	}
-	reply, err := d.queue.Claim(ctx, r.Request)
+	reply, err := d.queue.Claim(d.lifetime, r.Request)
 	if err != nil {
 		r.Abort()
 		if ctx.Err() == nil {
