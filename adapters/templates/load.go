@@ -51,12 +51,16 @@ func (all Findings) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load reads all files *.yml and *.yaml in dir and below it, in the order of
-// their names, leaving out names that begin with a dot. The warnings tell what
-// was ignored in them. The error is Findings with everything wrong in any of
-// them, or says why dir cannot be read.
-func Load(dir string) (ts []*template.Template, warnings Findings, err error) {
-	return load(os.DirFS(dir), dir)
+// Load reads all files *.yml and *.yaml in a folder and below it, in the order of
+// their names, leaving out names that begin with a dot; or the one file that
+// place names. The warnings tell what was ignored in them. The error is Findings
+// with everything wrong in any of them, or says why place cannot be read.
+func Load(place string) (ts []*template.Template, warnings Findings, err error) {
+	if about, err := os.Stat(place); err == nil && !about.IsDir() {
+		dir, name := filepath.Split(place)
+		return loadAll(os.DirFS(filepath.Clean(dir)), dir, []string{name})
+	}
+	return load(os.DirFS(place), place)
 }
 
 // LoadFS is Load for the files of a program, such as those it has embedded.
@@ -69,6 +73,10 @@ func load(fsys fs.FS, dir string) ([]*template.Template, Findings, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read templates in %s: %w", cmp.Or(dir, "."), err)
 	}
+	return loadAll(fsys, dir, names)
+}
+
+func loadAll(fsys fs.FS, dir string, names []string) ([]*template.Template, Findings, error) {
 	type identity struct{ namespace, name, version string }
 	var (
 		ts                 []*template.Template

@@ -196,6 +196,20 @@ func TestLoadReadsAllFilesInOrder(t *testing.T) {
 	require.Equal(t, []string{filepath.Join(dir, "c.yaml") + ":5:1: oops: is not a known key and has no effect"}, lines(warnings))
 }
 
+func TestLoadReadsOneFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "one.conf")
+	require.NoError(t, os.WriteFile(file, []byte(minimal("one")+"oops: 1\n"), 0o600))
+	ts, warnings, err := templates.Load(file)
+	require.NoError(t, err)
+	require.Len(t, ts, 1)
+	require.Equal(t, "one", ts[0].Name)
+	require.Equal(t, []string{file + ":5:1: oops: is not a known key and has no effect"}, lines(warnings))
+
+	_, _, err = templates.Load(file + ".missing")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
 func TestLoadTellsOfAllFilesAtOnce(t *testing.T) {
 	t.Parallel()
 	ts, _, err := templates.LoadFS(fstest.MapFS{

@@ -75,11 +75,14 @@ type Actor[M, R any] struct {
 	log     *slog.Logger
 	mailbox chan envelope[M, R]
 
-	mu      sync.RWMutex
-	closed  bool
-	started bool
-	abort   context.CancelFunc
-	done    chan struct{}
+	leave  chan struct{} // closed when Stop begins: senders who wait for room give up
+	mu     sync.RWMutex  // held for reading by senders: the mailbox is not closed under them
+	closed bool
+
+	begin, leaveOnce sync.Once
+	lifetime         context.Context //nolint:containedctx // of the work: ends when Stop gives up
+	abort            context.CancelFunc
+	done             chan struct{}
 }
 
 type envelope[M, R any] struct {
@@ -92,9 +95,11 @@ type envelope[M, R any] struct {
 // New returns an actor; Start sets it to work. Size returns the bytes that a
 // message counts for.
 func New[M, R any](cfg Config, handler Handler[M, R], size func(M) int, observe Observer, log *slog.Logger) *Actor[M, R] {
+	lifetime, abort := context.WithCancel(context.Background())
 	return &Actor[M, R]{
 		cfg: cfg, handler: handler, size: size, observe: observe, log: log.With("actor", cfg.Name),
-		mailbox: make(chan envelope[M, R], cfg.Capacity), done: make(chan struct{}),
+		mailbox: make(chan envelope[M, R], cfg.Capacity), leave: make(chan struct{}), done: make(chan struct{}),
+		lifetime: lifetime, abort: abort,
 	}
 }
 
@@ -141,8 +146,7 @@ func (a *Actor[M, R]) offer(ctx context.Context, m M, wait bool, answer func(R, 
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	if a.closed {
-		a.observe.Message(a.cfg.Name, Refused, 1)
-		return fault.New(fault.CodeShuttingDown, "the server is shutting down").Later(time.Second)
+		return a.turnAway()
 	}
 	if wait {
 		select {
@@ -150,6 +154,8 @@ func (a *Actor[M, R]) offer(ctx context.Context, m M, wait bool, answer func(R, 
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-a.leave:
+			return a.turnAway()
 		}
 	}
 	select {
@@ -162,48 +168,47 @@ func (a *Actor[M, R]) offer(ctx context.Context, m M, wait bool, answer func(R, 
 	}
 }
 
+func (a *Actor[M, R]) turnAway() error {
+	a.observe.Message(a.cfg.Name, Refused, 1)
+	return shuttingDown()
+}
+
 // Start sets the actor to work. It returns at once; a second call does nothing.
-func (a *Actor[M, R]) Start() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.started || a.closed {
-		return
-	}
-	a.started = true
-	ctx, cancel := context.WithCancel(context.Background())
-	a.abort = cancel
+func (a *Actor[M, R]) Start() { a.begin.Do(a.run) }
+
+func (a *Actor[M, R]) run() {
 	var loops sync.WaitGroup
 	for range max(1, a.cfg.Loops) {
-		loops.Go(func() { a.loop(ctx) })
+		loops.Go(func() { a.loop(a.lifetime) })
 	}
 	go func() {
 		loops.Wait()
-		cancel()
+		a.abort()
 		close(a.done)
 	}()
 }
 
 // Stop takes no more messages and waits until those that wait are answered, or
-// until ctx ends: then the rest is given up. It may be called more than once.
+// until ctx ends: then the rest is given up, and answered so. It may be called
+// more than once, and before Start.
 func (a *Actor[M, R]) Stop(ctx context.Context) error {
+	a.leaveOnce.Do(func() { close(a.leave) })
+	a.begin.Do(func() { // it never worked, and will not: what waits is answered so
+		a.abort()
+		a.run()
+	})
+	inTime := context.AfterFunc(ctx, a.abort)
 	a.mu.Lock()
 	if !a.closed {
 		a.closed = true
 		close(a.mailbox)
 	}
-	started := a.started
 	a.mu.Unlock()
-	if !started {
-		return nil
-	}
-	select {
-	case <-a.done:
-		return nil
-	case <-ctx.Done():
-		a.abort()
-		<-a.done
+	<-a.done
+	if !inTime() {
 		return ctx.Err()
 	}
+	return nil
 }
 
 // loop takes batches until the mailbox is closed and empty. While one batch
@@ -240,17 +245,20 @@ func (a *Actor[M, R]) work(ctx context.Context, batch []envelope[M, R]) {
 	began := time.Now()              //nolint:forbidigo // measures work
 	queued := began.Sub(batch[0].at) // before any is dropped: the first waited longest
 	size := len(batch)
-	a.settle(ctx, batch, false)
+	a.settle(ctx, batch, false, false)
 	a.observe.Batch(a.cfg.Name, size, queued, time.Since(began)) //nolint:forbidigo // measures work
 }
 
 // settle answers every message of a batch. One that fails for a reason that may
 // belong to one message is halved until the culprit stands alone; an outage
-// keeps the batch together and is waited out.
-func (a *Actor[M, R]) settle(ctx context.Context, batch []envelope[M, R], part bool) {
-	var again bool
+// keeps the batch together and is waited out. Again and part are as in Batch.
+func (a *Actor[M, R]) settle(ctx context.Context, batch []envelope[M, R], again, part bool) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		if batch = a.present(batch, again); len(batch) == 0 {
+			return
+		}
+		if ctx.Err() != nil {
+			a.fail(batch, shuttingDown())
 			return
 		}
 		replies, err := a.try(ctx, Batch[M]{Messages: messages(batch), Again: again, Part: part})
@@ -262,7 +270,7 @@ func (a *Actor[M, R]) settle(ctx context.Context, batch []envelope[M, R], part b
 			}
 			return
 		case ctx.Err() != nil:
-			a.fail(batch, fault.New(fault.CodeShuttingDown, "the server is shutting down").Later(time.Second).Because(err))
+			a.fail(batch, shuttingDown().Because(err))
 			return
 		case ports.IsOutage(err) || isUnavailable(err):
 			again = true
@@ -274,8 +282,8 @@ func (a *Actor[M, R]) settle(ctx context.Context, batch []envelope[M, R], part b
 		case len(batch) > 1:
 			a.log.WarnContext(ctx, "a batch failed; halving it", "messages", len(batch), "error", err)
 			half := len(batch) / 2
-			a.settle(ctx, batch[:half], true)
-			a.settle(ctx, batch[half:], true)
+			a.settle(ctx, batch[:half], again, true)
+			a.settle(ctx, batch[half:], again, true)
 			return
 		default:
 			a.fail(batch, contended(err))
@@ -355,6 +363,10 @@ func (a *Actor[M, R]) fail(batch []envelope[M, R], err error) {
 func (*Actor[M, R]) refuse(e envelope[M, R], err error) {
 	var none R
 	e.answer(none, err)
+}
+
+func shuttingDown() *fault.Error {
+	return fault.New(fault.CodeShuttingDown, "the server is shutting down").Later(time.Second)
 }
 
 func isUnavailable(err error) bool {
