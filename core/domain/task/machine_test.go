@@ -204,6 +204,7 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	want := map[[2]task.State][]task.State{
 		{task.Pending, task.StepsInProcess}:           {task.Initializing, task.EnqueuingSteps},
+		{task.StepsInProcess, task.StepsInProcess}:    {task.EvaluatingResults, task.EnqueuingSteps},
 		{task.StepsInProcess, task.WaitingForRetry}:   nil,
 		{task.StepsInProcess, task.BlockedByFailures}: {task.EvaluatingResults},
 		{task.StepsInProcess, task.Complete}:          {task.EvaluatingResults},
