@@ -1,11 +1,15 @@
 package main
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"slices"
 	"strings"
-	"testing/fstest"
 
 	"github.com/tasker-go/tasker/worker"
 )
@@ -103,20 +107,33 @@ func unserved(n int) string {
 }
 
 // templateFiles returns the templates of all shapes, and the unserved one, in the
-// namespace of the bench, and a small one in each of the others.
-func templateFiles(others []string) (fstest.MapFS, error) {
+// namespace of the bench, and a small one in each of the others: an archive in
+// memory, which is the file system that the standard library has for that.
+func templateFiles(others []string) (fs.FS, error) {
 	small, err := findShape("linear4")
 	if err != nil {
 		return nil, err
 	}
-	files := fstest.MapFS{"unserved.yaml": {Data: []byte(unserved(fanned))}}
+	var packed bytes.Buffer
+	files := zip.NewWriter(&packed)
+	add := func(name, text string) {
+		w, createErr := files.Create(name + ".yaml")
+		if createErr == nil {
+			_, createErr = io.WriteString(w, text)
+		}
+		err = errors.Join(err, createErr)
+	}
+	add("unserved", unserved(fanned))
 	for i := range shapes {
-		files[shapes[i].name+".yaml"] = &fstest.MapFile{Data: []byte(shapes[i].yaml(namespace))}
+		add(shapes[i].name, shapes[i].yaml(namespace))
 	}
 	for _, ns := range others {
-		files["other-"+ns+".yaml"] = &fstest.MapFile{Data: []byte(small.yaml(ns))}
+		add("other-"+ns, small.yaml(ns))
 	}
-	return files, nil
+	if err := errors.Join(err, files.Close()); err != nil {
+		return nil, err
+	}
+	return zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
 }
 
 // handlers do no work; what they return is of the size that small results have.
