@@ -109,7 +109,7 @@ func TestAdaptersDoNotKnowEachOther(t *testing.T) {
 func TestProgramsHoldNoTestCode(t *testing.T) {
 	t.Parallel()
 	for _, pkg := range list(t, "-deps", "./cmd/tasker-server", "./examples/...", "./cmd/tasker-bench") {
-		require.False(t, within(pkg, "github.com/stretchr/testify", "pgregory.net/rapid", "testing"), pkg)
+		require.False(t, within(pkg, "github.com/stretchr/testify", "pgregory.net/rapid", "testing/fstest"), pkg)
 		require.NotContains(t, pkg, "pgtest")
 		require.NotContains(t, pkg, "portstest")
 	}
