@@ -29,6 +29,14 @@ type doors struct{ web, rpc door }
 func (d doors) http() string { return address(d.web) }
 func (d doors) grpc() string { return address(d.rpc) }
 
+// drain tells who asks about the server's health that it takes no more work,
+// while the doors still answer.
+func (d doors) drain() {
+	if g, ok := d.rpc.(*grpcapi.Server); ok {
+		g.Drain()
+	}
+}
+
 func address(d door) string {
 	if d == nil {
 		return ""

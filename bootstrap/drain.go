@@ -41,9 +41,10 @@ var drainModule = fx.Module("drain",
 		func() *draining { return &draining{} },
 		func(d *draining, b *breaker.UnitOfWork) ports.Admission { return admission{d, b} },
 	),
-	fx.Invoke(func(lc fx.Lifecycle, flag *draining, d *dispatch.Dispatcher, cfg *configuration.Config, log *slog.Logger) {
+	fx.Invoke(func(lc fx.Lifecycle, flag *draining, ways doors, d *dispatch.Dispatcher, cfg *configuration.Config, log *slog.Logger) {
 		lc.Append(fx.StopHook(func(ctx context.Context) error {
 			flag.Store(true)
+			ways.drain()
 			ctx, cancel := context.WithTimeout(ctx, cfg.Orchestration.ShutdownTimeout)
 			defer cancel()
 			if err := d.Drain(ctx); err != nil {

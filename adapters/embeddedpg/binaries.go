@@ -32,6 +32,7 @@ type search struct {
 	account  account
 	places   []string // globs of directories, see packagePlaces
 	host     string   // of the download
+	cache    string   // where downloaded programs are kept
 	log      *slog.Logger
 }
 

@@ -1,6 +1,7 @@
 package embeddedpg
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,6 +43,7 @@ func machine(t *testing.T, versions ...string) search {
 		dataDir: filepath.Join(root, "data"), account: a,
 		places: []string{root + "/*/bin"},
 		host:   "http://127.0.0.1:1", // refuses connections
+		cache:  filepath.Join(root, "cache"),
 		log:    slog.New(slog.DiscardHandler),
 	}
 }
@@ -150,9 +152,30 @@ func TestDownloadFailsFastWhereItIsNotReachable(t *testing.T) {
 			_, err := download(t.Context(), s)
 			require.Error(t, err)
 			require.Less(t, time.Since(begin), reachTimeout+5*time.Second)
-			left, err := filepath.Glob(filepath.Join(filepath.Dir(s.dataDir), "*"))
+			left, err := filepath.Glob(filepath.Join(s.cache, "*"))
 			require.NoError(t, err)
 			require.Empty(t, left, "nothing is left behind")
 		})
 	}
+}
+
+func TestDownload(t *testing.T) {
+	t.Setenv("PATH", "/nowhere")
+	s := machine(t)
+	s.host = downloadHost
+	if err := reachable(t.Context(), s.host); err != nil {
+		t.Skip("no download from here: ", err)
+	}
+	s.major = 16
+	b, err := findBinaries(t.Context(), s)
+	if err != nil && errors.Is(err, ErrVersion) {
+		t.Skip("the host answers, but has no PostgreSQL: ", err)
+	}
+	require.NoError(t, err)
+	require.Equal(t, 16, b.major)
+
+	s.host = "http://127.0.0.1:1"
+	again, err := findBinaries(t.Context(), s)
+	require.NoError(t, err, "kept for the next start")
+	require.Equal(t, b, again)
 }

@@ -29,9 +29,9 @@ var downloads = map[int]library.PostgresVersion{
 
 const newestDownload = 18
 
-// download fetches the programs with the embedded-postgres library into a
-// directory beside the data, where the next start finds them. Where the host
-// cannot be reached it fails within seconds.
+// download fetches the programs with the embedded-postgres library into the
+// cache, where the next start finds them. Where the host cannot be reached it
+// fails within seconds.
 func download(ctx context.Context, s search) (binaries, error) {
 	major := s.major
 	if major == 0 {
@@ -41,15 +41,18 @@ func download(ctx context.Context, s search) (binaries, error) {
 	if !ok {
 		return binaries{}, fmt.Errorf("no download of PostgreSQL %d", major)
 	}
-	home := filepath.Join(filepath.Dir(s.dataDir), "postgresql-"+strconv.Itoa(major))
+	home := filepath.Join(s.cache, "postgresql-"+strconv.Itoa(major))
 	if b, err := s.inspect(ctx, filepath.Join(home, "bin")); err == nil {
 		return b, nil
 	}
 	if err := reachable(ctx, s.host); err != nil {
 		return binaries{}, err
 	}
+	if err := os.MkdirAll(s.cache, 0o755); err != nil { //nolint:gosec // G301: programs for PostgreSQL's user too
+		return binaries{}, err
+	}
 	s.log.Info("no PostgreSQL is installed that will do; downloading one", "version", string(release), "to", home)
-	scratch, err := os.MkdirTemp(filepath.Dir(s.dataDir), "download-")
+	scratch, err := os.MkdirTemp(s.cache, "download-")
 	if err != nil {
 		return binaries{}, err
 	}
@@ -66,12 +69,39 @@ func download(ctx context.Context, s search) (binaries, error) {
 		err = errors.New("download took too long")
 	}
 	if err == nil {
-		err = errors.Join(os.RemoveAll(home), os.Rename(filepath.Join(scratch, "programs"), home))
+		err = s.install(ctx, filepath.Join(scratch, "programs"), home)
 	}
 	if err = errors.Join(err, os.RemoveAll(scratch)); err != nil {
 		return binaries{}, err
 	}
 	return s.inspect(ctx, filepath.Join(home, "bin"))
+}
+
+// install moves programs to home, unless another server has been faster: its own
+// may be running already.
+func (s search) install(ctx context.Context, programs, home string) error {
+	err := os.Rename(programs, home)
+	if err == nil {
+		return nil
+	}
+	if _, found := s.inspect(ctx, filepath.Join(home, "bin")); found == nil {
+		return nil
+	}
+	return errors.Join(os.RemoveAll(home), os.Rename(programs, home)) // what is there does not work
+}
+
+// cacheDir returns where downloaded programs are kept: in the user's cache, or,
+// for programs that root fetches for another user, in the machine's. Without
+// either they stay beside the data.
+func cacheDir(dataDir string, a account) string {
+	if a.foreign {
+		if dir := "/var/cache/tasker"; passable(dir) == nil {
+			return dir
+		}
+	} else if dir, err := os.UserCacheDir(); err == nil {
+		return filepath.Join(dir, "tasker")
+	}
+	return filepath.Dir(dataDir)
 }
 
 // reachable reports whether host answers at all.

@@ -136,7 +136,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Server, err
 	}
 	if s.binaries, err = findBinaries(ctx, search{
 		explicit: cfg.BinDir, major: major, dataDir: s.dataDir, account: s.account,
-		places: packagePlaces, host: downloadHost, log: logger,
+		places: packagePlaces, host: downloadHost, cache: cacheDir(s.dataDir, s.account), log: logger,
 	}); err != nil {
 		return nil, err
 	}

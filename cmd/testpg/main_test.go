@@ -28,7 +28,7 @@ func testpg(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, args...) //nolint:gosec // this program
+	cmd := exec.CommandContext(t.Context(), self, args...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, pgtest.EnvURL+"=") {
 			cmd.Env = append(cmd.Env, v)
@@ -72,10 +72,10 @@ func TestGivenDatabaseIsUsed(t *testing.T) {
 
 func TestSignalReachesTheCommandAndTheClusterIsRemoved(t *testing.T) {
 	t.Parallel()
-	tmp, err := os.MkdirTemp("", "testpg-")
+	tmp, err := os.MkdirTemp("", "testpg-") //nolint:usetesting // PostgreSQL's user must be able to enter it
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(tmp)) })
-	require.NoError(t, os.Chmod(tmp, 0o755)) //nolint:gosec // PostgreSQL's user must enter
+	require.NoError(t, os.Chmod(tmp, 0o755))
 	cmd := testpg(t, "--", "sh", "-c", `trap 'echo ended; exit 5' TERM; echo up; sleep 600 & wait`)
 	cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
 	stdout, err := cmd.StdoutPipe()

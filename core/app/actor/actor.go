@@ -95,7 +95,7 @@ type envelope[M, R any] struct {
 // New returns an actor; Start sets it to work. Size returns the bytes that a
 // message counts for.
 func New[M, R any](cfg Config, handler Handler[M, R], size func(M) int, observe Observer, log *slog.Logger) *Actor[M, R] {
-	lifetime, abort := context.WithCancel(context.Background())
+	lifetime, abort := context.WithCancel(context.Background()) //nolint:gosec // G118: run and Stop call it
 	return &Actor[M, R]{
 		cfg: cfg, handler: handler, size: size, observe: observe, log: log.With("actor", cfg.Name),
 		mailbox: make(chan envelope[M, R], cfg.Capacity), leave: make(chan struct{}), done: make(chan struct{}),

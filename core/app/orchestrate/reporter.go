@@ -72,8 +72,15 @@ func (p *Reporter) check(r *step.Result) {
 	}
 }
 
+// send hands a result over, unless the server has given up on its step. From
+// then on the result does not depend on ctx: what a drain has waited for is
+// stored, though the workers are stopped before the actor is.
 func (p *Reporter) send(ctx context.Context, r step.Result, failed func(error)) {
-	err := p.Results.Send(ctx, r, func(v step.Verdict, err error) {
+	if ctx.Err() != nil {
+		p.Log.WarnContext(ctx, "a result came after shutdown; the step runs again", "step", r.Ref)
+		return
+	}
+	err := p.Results.Send(context.WithoutCancel(ctx), r, func(v step.Verdict, err error) {
 		switch {
 		case err == nil:
 			p.Observe.Verdict(v)

@@ -227,7 +227,7 @@ func (r *run) ended() {
 			}
 		}
 	}
-	require.Equal(r.t, 0, len(r.liveJobs()))
+	require.Empty(r.t, r.liveJobs())
 }
 
 func (r *run) anyLost(id ident.TaskID) bool {

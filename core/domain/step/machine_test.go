@@ -109,7 +109,7 @@ func TestStatesAndTheirClasses(t *testing.T) {
 	resting := 0
 	for i, s := range states {
 		require.Equal(t, want[i].name, s.String())
-		require.Equal(t, want[i].classes, classes{s.Settled(), s.Satisfies(), s.Passing(), s.Active()}, s)
+		require.Equal(t, classes{s.Settled(), s.Satisfies(), s.Passing(), s.Active()}, want[i].classes, s)
 		if !s.Passing() {
 			resting++
 		}
