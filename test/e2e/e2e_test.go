@@ -208,11 +208,21 @@ func (w *world) begun(t *testing.T, pid int) int {
 	return n
 }
 
+// connect waits for PostgreSQL: a test may have killed it a moment ago.
+func (w *world) connect(t *testing.T) (conn *pgx.Conn) {
+	t.Helper()
+	eventually(t, "PostgreSQL answers", func() bool {
+		var err error
+		conn, err = pgx.Connect(t.Context(), w.url)
+		return err == nil
+	})
+	return conn
+}
+
 // query reads one number.
 func (w *world) query(t *testing.T, sql string) (n int) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), w.url)
-	require.NoError(t, err)
+	conn := w.connect(t)
 	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
 	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&n))
 	return n
@@ -221,8 +231,7 @@ func (w *world) query(t *testing.T, sql string) (n int) {
 // check waits until all tasks have ended and has everything checked.
 func (w *world) check(t *testing.T) *checker.Report {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), w.url)
-	require.NoError(t, err)
+	conn := w.connect(t)
 	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
 	eventually(t, "all tasks end", func() bool {
 		var open int
