@@ -97,7 +97,7 @@ func (b *bench) compare(ctx context.Context, bound float64, burden func(ctx cont
 
 // fillQueue makes tasks whose steps all wait for a handler that nobody has.
 func (b *bench) fillQueue(ctx context.Context, url string, steps int) (err error) {
-	s, err := startServer(ctx, serverConfig{url: url, slots: defaultSlots, counter: newCounter(false)}, b.log)
+	s, err := startServer(ctx, serverConfig{url: url, slots: defaultSlots, nobody: true, counter: newCounter(false)}, b.log)
 	if err != nil {
 		return err
 	}

@@ -16,9 +16,12 @@ import (
 
 func TestShapesAreWhatTheyAreCalled(t *testing.T) {
 	t.Parallel()
-	files, err := templateFiles([]string{"other"})
+	texts, err := templateTexts([]string{"other"})
 	require.NoError(t, err)
-	all, warnings, err := templates.LoadFS(files)
+	texts["unserved"] = unserved(fanned)
+	packed, err := files(texts)
+	require.NoError(t, err)
+	all, warnings, err := templates.LoadFS(packed)
 	require.NoError(t, err)
 	require.Empty(t, warnings)
 	require.Len(t, all, len(shapes)+2)

@@ -124,6 +124,7 @@ type serverConfig struct {
 	url     string
 	slots   int
 	others  []string // namespaces that it serves beside the bench's own
+	nobody  bool     // whether it brings a template that nobody serves
 	counter *counter
 }
 
@@ -143,7 +144,15 @@ func startServer(ctx context.Context, c serverConfig, log *slog.Logger) (*server
 	cfg.Common.Database.URL = configuration.Secret(c.url)
 	cfg.Common.Telemetry.LogLevel = configuration.LogWarn
 	cfg.Orchestration.Web.Port, cfg.Orchestration.GRPC.Port = 0, 0
-	files, err := templateFiles(c.others)
+	texts, err := templateTexts(c.others)
+	if err != nil {
+		return nil, err
+	}
+	if c.nobody {
+		texts["unserved"] = unserved(fanned)
+		log = slog.New(slog.DiscardHandler) // it would say so of each step
+	}
+	templates, err := files(texts)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +161,7 @@ func startServer(ctx context.Context, c serverConfig, log *slog.Logger) (*server
 	ready := make(chan bootstrap.Server, 1)
 	go func() {
 		s.ended <- bootstrap.Run(ctx, bootstrap.Options{
-			Config: cfg, Slots: c.slots, Templates: files, Handlers: handlers(),
+			Config: cfg, Slots: c.slots, Templates: templates, Handlers: handlers(),
 			Version: "bench", Log: log, Tracer: c.counter,
 			Ready: func(_ context.Context, s bootstrap.Server) { ready <- s },
 		})

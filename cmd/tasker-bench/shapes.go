@@ -106,31 +106,37 @@ func unserved(n int) string {
 	return b.String()
 }
 
-// templateFiles returns the templates of all shapes, and the unserved one, in the
-// namespace of the bench, and a small one in each of the others: an archive in
-// memory, which is the file system that the standard library has for that.
-func templateFiles(others []string) (fs.FS, error) {
+// templateTexts returns, by name, the templates of all shapes in the namespace of
+// the bench, and a small one in each of the others.
+func templateTexts(others []string) (map[string]string, error) {
 	small, err := findShape("linear4")
 	if err != nil {
 		return nil, err
 	}
+	texts := map[string]string{}
+	for i := range shapes {
+		texts[shapes[i].name] = shapes[i].yaml(namespace)
+	}
+	for _, ns := range others {
+		texts["other-"+ns] = small.yaml(ns)
+	}
+	return texts, nil
+}
+
+// files returns texts as YAML files: an archive in memory, which is the file
+// system that the standard library has for that.
+func files(texts map[string]string) (fs.FS, error) {
 	var packed bytes.Buffer
-	files := zip.NewWriter(&packed)
-	add := func(name, text string) {
-		w, createErr := files.Create(name + ".yaml")
+	archive := zip.NewWriter(&packed)
+	var err error
+	for name, text := range texts {
+		w, createErr := archive.Create(name + ".yaml")
 		if createErr == nil {
 			_, createErr = io.WriteString(w, text)
 		}
 		err = errors.Join(err, createErr)
 	}
-	add("unserved", unserved(fanned))
-	for i := range shapes {
-		add(shapes[i].name, shapes[i].yaml(namespace))
-	}
-	for _, ns := range others {
-		add("other-"+ns, small.yaml(ns))
-	}
-	if err := errors.Join(err, files.Close()); err != nil {
+	if err := errors.Join(err, archive.Close()); err != nil {
 		return nil, err
 	}
 	return zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
