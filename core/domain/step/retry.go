@@ -33,7 +33,25 @@ func (p Policy) Again(attempts int32) bool {
 // in [0,1) picks the place within the jitter. It never exceeds Max and is never
 // negative.
 func (p Policy) Delay(n int32, chance float64) time.Duration {
-	raw := p.grown(n)
+	return p.spread(p.grown(n), chance)
+}
+
+// Wait returns how long a step waits after the n-th failed attempt, counted
+// from 1: what its handler asked for, else what its sort of trouble needs (see
+// Classify), else Delay. Only what the handler asked for has no jitter: servers
+// that name a time mean it, while classes would bring all their steps back at
+// once. It never exceeds Max and is never negative.
+func (p Policy) Wait(f Failure, n int32, chance float64) time.Duration {
+	if f.RetryAfter > 0 {
+		return p.Wanted(f.RetryAfter)
+	}
+	if d := Classify(f, n).Delay; d > 0 {
+		return p.spread(p.capped(d), chance)
+	}
+	return p.Delay(n, chance)
+}
+
+func (p Policy) spread(raw time.Duration, chance float64) time.Duration {
 	if p.Jitter == 0 {
 		return raw // to the nanosecond: a float64 has fewer digits than a Duration
 	}
