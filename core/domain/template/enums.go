@@ -34,6 +34,18 @@ const (
 	BackoffFibonacci   Backoff = "fibonacci"
 )
 
+// TaskFailure says what becomes of a task when one of its steps fails for good.
+type TaskFailure string
+
+// The ways to take a failure.
+const (
+	KeepTaskGoing TaskFailure = "continue"  // branches that do not wait for the step go on
+	FailTaskFast  TaskFailure = "fail_fast" // the task ends at once
+)
+
+// IsZero reports whether f is the default, which the JSON form leaves out.
+func (f TaskFailure) IsZero() bool { return f == "" || f == KeepTaskGoing }
+
 // FailureStrategy is what a batch worker is told to do about failing items.
 type FailureStrategy string
 
@@ -71,6 +83,7 @@ var (
 	stepTypes          = []StepType{Standard, Decision, DeferredConvergence, Batchable, BatchWorker}
 	identityStrategies = []IdentityStrategy{IdentityStrict, IdentityCallerProvided, IdentityAlwaysUnique}
 	backoffs           = []Backoff{BackoffNone, BackoffFixed, BackoffLinear, BackoffExponential, BackoffFibonacci}
+	taskFailures       = []TaskFailure{KeepTaskGoing, FailTaskFast}
 	failureStrategies  = []FailureStrategy{ContinueOnFailure, FailFast, Isolate}
 	conditions         = []Condition{OnSuccess, OnFailure, OnRetryableFailure, OnPermanentFailure, Always}
 	deliveryModes      = []DeliveryMode{Durable, Fast, Broadcast}

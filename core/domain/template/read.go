@@ -23,6 +23,12 @@ const maxDepth = 64
 // invalid_template whose details name every problem, or a fault of the document
 // as a whole.
 func Read(doc []byte) (t *Template, warnings []fault.Detail, err error) {
+	return ReadWith(doc, func(json.RawMessage) error { return nil })
+}
+
+// ReadWith is Read for those who can compile JSON Schemas: what compile says of
+// those in the template is told with everything else.
+func ReadWith(doc []byte, compile func(schema json.RawMessage) error) (t *Template, warnings []fault.Detail, err error) {
 	t, r, err := decode(doc)
 	if err != nil {
 		return nil, nil, err
@@ -30,6 +36,15 @@ func Read(doc []byte) (t *Template, warnings []fault.Detail, err error) {
 	problems := r.problems
 	for _, d := range t.Validate() {
 		if !r.blamed(d.Field) {
+			problems = append(problems, d)
+		}
+	}
+	told := make(map[string]bool, len(problems))
+	for _, d := range problems {
+		told[d.Field] = true
+	}
+	for _, d := range t.CheckSchemas(compile) {
+		if !told[d.Field] {
 			problems = append(problems, d)
 		}
 	}
@@ -129,6 +144,7 @@ func (r *reader) template(o *object) *Template {
 	t.Steps = list(o, "steps", r.step)
 	t.Environments = r.environments(o)
 	t.Lifecycle = r.lifecycle(o.child("lifecycle"))
+	t.OnFailure = cmp.Or(TaskFailure(o.text("on_failure")), KeepTaskGoing)
 	o.end()
 	return t
 }
@@ -187,6 +203,7 @@ func (r *reader) retry(o *object) Retry {
 		Backoff:       cmp.Or(Backoff(o.text("backoff")), d.Backoff),
 		BackoffBaseMS: o.number("backoff_base_ms", d.BackoffBaseMS),
 		MaxBackoffMS:  o.number("max_backoff_ms", d.MaxBackoffMS),
+		Jitter:        o.fraction("jitter"),
 	}
 }
 
@@ -236,12 +253,16 @@ func (r *reader) environments(o *object) map[string]Environment {
 
 func (r *reader) lifecycle(o *object) Lifecycle {
 	defer o.end()
+	action := o.text("staleness_action")
+	if action != "" && action != "dlq" && action != "error" {
+		r.warn(jsondoc.Key(o.path, "staleness_action"), "is not a known action, want dlq or error; it counts as dlq")
+	}
 	return Lifecycle{
 		MaxWaitingForDependenciesMinutes: o.limit("max_waiting_for_dependencies_minutes"),
 		MaxWaitingForRetryMinutes:        o.limit("max_waiting_for_retry_minutes"),
 		MaxStepsInProcessMinutes:         o.limit("max_steps_in_process_minutes"),
 		MaxDurationMinutes:               o.limit("max_duration_minutes"),
-		StalenessAction:                  o.text("staleness_action"),
+		StalenessAction:                  action,
 		AutoFailOnTimeout:                o.optionalFlag("auto_fail_on_timeout"),
 		AutoDLQOnTimeout:                 o.optionalFlag("auto_dlq_on_timeout"),
 	}

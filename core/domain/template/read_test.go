@@ -116,6 +116,65 @@ func TestCanonicalIsOneFormForOneMeaning(t *testing.T) {
 	require.Equal(t, a.Hash(), b.Hash())
 }
 
+// TestHashesStayAsTheyAre has the hashes of templates that earlier releases
+// have stored: tasks are pinned to them.
+func TestHashesStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string]string{
+		small: "3ecede3c7a3c6069e2f4c828e39ad564339730e6914a63d175badeab18ffff52",
+		two:   "1183bbcb9c5e7f4172115b2ba0d5c3632f838c316b427b761e764a1a1e1f1630",
+		full:  "1e9536333faebe548add721ed793bb4ebc3e7f8a15d6643281dd5eea9c1fcac3",
+	} {
+		require.Equal(t, want, fmt.Sprintf("%x", read(t, doc).Hash()), doc)
+	}
+}
+
+func TestJitterAndOnFailureAreKept(t *testing.T) {
+	t.Parallel()
+	plain := read(t, small)
+	require.Nil(t, plain.Step(1).Retry.Jitter, "the server's, unless the template says so")
+	require.Equal(t, template.KeepTaskGoing, plain.OnFailure)
+	said := read(t, strings.Replace(small, `"steps"`, `"on_failure":"continue","steps"`, 1))
+	require.Equal(t, plain.Hash(), said.Hash(), "the default is not spelled out")
+
+	doc := strings.Replace(small, `"h"}`, `"h"},"retry":{"jitter":0.250}`, 1)
+	tmpl := read(t, strings.Replace(doc, `"steps"`, `"on_failure":"fail_fast","steps"`, 1))
+	require.InDelta(t, 0.25, *tmpl.Step(1).Retry.Jitter, 0)
+	require.Equal(t, template.FailTaskFast, tmpl.OnFailure)
+	require.Contains(t, string(tmpl.Canonical()), `"max_backoff_ms":30000,"jitter":0.25}`)
+	require.Contains(t, string(tmpl.Canonical()), `"on_failure":"fail_fast"`)
+	again, err := template.Parse(tmpl.Canonical())
+	require.NoError(t, err)
+	require.Equal(t, tmpl, again)
+
+	zero := read(t, strings.Replace(doc, `0.250`, `0`, 1))
+	require.InDelta(t, 0, *zero.Step(1).Retry.Jitter, 0, "none at all is not the same as the server's")
+	require.NotEqual(t, plain.Hash(), zero.Hash())
+	require.Equal(t, zero.Hash(), read(t, strings.Replace(doc, `0.250`, `-0.0`, 1)).Hash())
+}
+
+func TestReadWithTellsOfSchemasToo(t *testing.T) {
+	t.Parallel()
+	doc := strings.NewReplacer(`"steps"`, `"on_failure":"x","input_schema":{"type":"odd"},"steps"`,
+		`"h"}`, `"h"},"result_schema":3`).Replace(small)
+	_, _, err := template.ReadWith([]byte(doc), func(schema json.RawMessage) error {
+		return fmt.Errorf("refused: %s", schema)
+	})
+	require.Equal(t, []fault.Detail{
+		{Field: "steps[0].result_schema", Message: "is a number, want a JSON Schema"},
+		{Field: "on_failure", Message: "is not a known value, want one of continue, fail_fast"},
+		{Field: "input_schema", Message: `refused: {"type":"odd"}`},
+	}, fault.Of(err).Details)
+}
+
+func TestReadWarnsOfUnknownActions(t *testing.T) {
+	t.Parallel()
+	tmpl, warnings, err := template.Read([]byte(strings.Replace(small, `"steps"`, `"lifecycle":{"staleness_action":"hope"},"steps"`, 1)))
+	require.NoError(t, err)
+	require.Equal(t, "hope", tmpl.Lifecycle.StalenessAction)
+	require.Equal(t, []fault.Detail{{Field: "lifecycle.staleness_action", Message: "is not a known action, want dlq or error; it counts as dlq"}}, warnings)
+}
+
 func TestReadWarnsOfUnknownKeys(t *testing.T) {
 	t.Parallel()
 	doc := strings.NewReplacer(`"h"}`, `"h","klass":1},"retry":{"max_attempt":9},"publishes_events":[

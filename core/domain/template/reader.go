@@ -198,6 +198,23 @@ func (o *object) number(key string, absent int) int {
 	return absent
 }
 
+// fraction reads a number, or nil when there is none.
+func (o *object) fraction(key string) *float64 {
+	raw, path := o.take(key)
+	if raw == nil || !o.r.is(path, raw, "a number") {
+		return nil
+	}
+	f, err := strconv.ParseFloat(strings.TrimSpace(string(raw)), 64)
+	if err != nil {
+		o.r.blame(path, "is beyond the numbers that can be read")
+		return nil
+	}
+	if f == 0 {
+		f = 0 // minus zero means the same, and must not be spelled otherwise
+	}
+	return &f
+}
+
 // limit reads a whole number where 0 stands for none: an author who writes 0
 // may mean anything.
 func (o *object) limit(key string) int {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 
 	"github.com/tasker-go/tasker/core/domain/dag"
+	"github.com/tasker-go/tasker/core/domain/fault"
 )
 
 // Template is one version of a workflow. It is made by Read, Parse or New and
@@ -30,6 +31,7 @@ type Template struct {
 	Steps              []Step                 `json:"steps"`
 	Environments       map[string]Environment `json:"environments,omitempty"`
 	Lifecycle          Lifecycle              `json:"lifecycle,omitzero"`
+	OnFailure          TaskFailure            `json:"on_failure,omitzero"`
 
 	graph     *dag.Graph       // nil when shape is not
 	shape     dag.Problems     // what keeps the steps from being a graph
@@ -64,11 +66,12 @@ type Handler struct {
 
 // Retry says how often a step is tried and how long it rests in between.
 type Retry struct {
-	Retryable     bool    `json:"retryable"`
-	MaxAttempts   int     `json:"max_attempts"` // the first included
-	Backoff       Backoff `json:"backoff"`
-	BackoffBaseMS int     `json:"backoff_base_ms"`
-	MaxBackoffMS  int     `json:"max_backoff_ms"`
+	Retryable     bool     `json:"retryable"`
+	MaxAttempts   int      `json:"max_attempts"` // the first included
+	Backoff       Backoff  `json:"backoff"`
+	BackoffBaseMS int      `json:"backoff_base_ms"`
+	MaxBackoffMS  int      `json:"max_backoff_ms"`
+	Jitter        *float64 `json:"jitter,omitempty"` // share of a wait, each way, over which it is spread; nil for the server's
 }
 
 // DefaultRetry returns what holds for steps, and for fields of a retry, that
@@ -188,6 +191,17 @@ func (t *Template) Schemas() []Schema {
 		add(path+".result_schema", s.ResultSchema)
 	}
 	return all
+}
+
+// CheckSchemas returns what compile says of the schemas that it refuses.
+func (t *Template) CheckSchemas(compile func(schema json.RawMessage) error) []fault.Detail {
+	var problems []fault.Detail
+	for _, s := range t.Schemas() {
+		if err := compile(s.JSON); err != nil {
+			problems = append(problems, fault.Detail{Field: s.Field, Message: err.Error()})
+		}
+	}
+	return problems
 }
 
 // seal fixes what is derived from the exported fields.

@@ -61,6 +61,7 @@ func (t *Template) Validate() []fault.Detail {
 	case len(t.Steps) > ident.MaxSteps:
 		v.blame("steps", "has %d steps, want at most %d", len(t.Steps), ident.MaxSteps)
 	}
+	v.countWorkers()
 	shape := t.shapeDetails()
 	for i := range t.Steps {
 		v.step(i)
@@ -74,6 +75,7 @@ func (t *Template) Validate() []fault.Detail {
 		v.environment(name, t.Environments[name])
 	}
 	v.lifecycle()
+	oneOf(v, "on_failure", t.OnFailure, taskFailures)
 	return v.problems
 }
 
@@ -98,6 +100,24 @@ func (t *Template) shapeDetails() []fault.Detail {
 type validator struct {
 	t        *Template
 	problems []fault.Detail
+	workers  map[string]int // how many batch workers depend on a step, by its name
+}
+
+// countWorkers goes over all edges once, so that checking a template takes time
+// in proportion to its size.
+func (v *validator) countWorkers() {
+	v.workers = make(map[string]int)
+	for i := range v.t.Steps {
+		w := &v.t.Steps[i]
+		if w.Type != BatchWorker {
+			continue
+		}
+		for j, name := range w.Dependencies {
+			if j == 0 || name != w.Dependencies[j-1] {
+				v.workers[name]++
+			}
+		}
+	}
 }
 
 // at returns the path of the i-th item of a list.
@@ -215,6 +235,9 @@ func (v *validator) retry(path string, r Retry) {
 	oneOf(v, path+".backoff", r.Backoff, backoffs)
 	v.between(path+".backoff_base_ms", r.BackoffBaseMS, minBackoffMS, maxBackoffMS)
 	v.between(path+".max_backoff_ms", r.MaxBackoffMS, minMaxBackoff, maxBackoffMS)
+	if j := r.Jitter; j != nil && (*j < 0 || *j > 1) {
+		v.blame(path+".jitter", "is %v, want 0 to 1", *j)
+	}
 }
 
 func (v *validator) publishedEvent(path string, e PublishedEvent) {
@@ -272,13 +295,7 @@ func (v *validator) batchable(path string, s *Step) {
 	var name string
 	_ = json.Unmarshal(s.Handler.Initialization, &init) // an object or nothing; its other keys are the handler's
 	if init.Worker == nil {
-		workers := 0
-		for i := range v.t.Steps {
-			if w := &v.t.Steps[i]; w.Type == BatchWorker && slices.Contains(w.Dependencies, s.Name) {
-				workers++
-			}
-		}
-		if workers != 1 {
+		if workers := v.workers[s.Name]; workers != 1 {
 			v.blame(path+".handler.initialization", "has no worker_template_name, want the name of the %s step, as %d depend on this one", BatchWorker, workers)
 		}
 		return
