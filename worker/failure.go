@@ -15,6 +15,23 @@ import (
 // Failure is why a step did not succeed, as it is stored.
 type Failure = step.Failure
 
+// Types that say what went wrong well enough to decide on the next attempt: use
+// them as Error.Type. Any other type is kept as it is and retried as the
+// template says.
+const (
+	TypeExecutionTimeout    = step.TypeExecutionTimeout    // retried after 60, 120, 240, then 300 s
+	TypeDatabaseConnection  = step.TypeDatabaseConnection  // retried
+	TypeDatabaseLock        = step.TypeDatabaseLock        // retried
+	TypeDatabaseConstraint  = step.TypeDatabaseConstraint  // permanent
+	TypeDatabaseGeneral     = step.TypeDatabaseGeneral     // retried
+	TypeStateTransition     = step.TypeStateTransition     // retried after 0.5 s × attempt if it speaks of locks or concurrency; else permanent
+	TypeConfiguration       = step.TypeConfiguration       // permanent
+	TypeValidation          = step.TypeValidation          // permanent
+	TypeStepExecutionFailed = step.TypeStepExecutionFailed // by StatusCode, then by the words of the message
+	TypeRetryLimitExceeded  = step.TypeRetryLimitExceeded  // permanent
+	TypeUnknown             = step.TypeUnknown             // retried
+)
+
 // Error is an error that says more about a failure. Handlers may return it, or
 // wrap it; Permanent and RetryAfter make the usual ones.
 type Error struct {
@@ -37,15 +54,50 @@ func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Err: err, Permanent: true}
+	e := about(err)
+	e.Permanent = true
+	return e
 }
 
-// RetryAfter asks for the next attempt to wait.
+// RetryAfter asks for the next attempt to wait. It does not make a permanent
+// error less so.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Err: err, RetryAfter: d}
+	e := about(err)
+	e.RetryAfter = d
+	return e
+}
+
+// RetryAt asks for the next attempt to wait until t. A time that is past asks
+// for nothing: the template decides.
+func RetryAt(err error, t time.Time) error {
+	if err == nil {
+		return nil
+	}
+	return RetryAfter(err, max(0, time.Until(t)))
+}
+
+// RetryAfterHeader asks for the wait that an outside service has named in its
+// Retry-After header: seconds or a date. Without one that can be read and lies
+// ahead, the template decides.
+func RetryAfterHeader(err error, value string) error {
+	d, ok := step.ParseRetryAfter(value, time.Now())
+	if err == nil || !ok || d == 0 {
+		return err
+	}
+	return RetryAfter(err, d)
+}
+
+// about returns an Error around err that says all that err says.
+func about(err error) *Error {
+	if inner, ok := errors.AsType[*Error](err); ok {
+		outer := *inner
+		outer.Err = err
+		return &outer
+	}
+	return &Error{Err: err}
 }
 
 // longestMessage bounds what is stored of an error, in bytes.

@@ -68,6 +68,9 @@ type Step struct {
 	init    json.RawMessage
 	parents map[string]json.RawMessage
 	fetch   Fetch
+
+	checkpoint json.RawMessage // the newest that was saved
+	save       Save
 }
 
 // Fetch gets the results of steps of the same task by name; steps without one
@@ -80,12 +83,16 @@ type Inputs struct {
 	Initialization json.RawMessage            // handler.initialization of the template; nil for none
 	Parents        map[string]json.RawMessage // results of direct parents that came along
 	Fetch          Fetch                      // for the others
+	Checkpoint     json.RawMessage            // what an earlier attempt saved last; nil for none
+	Save           Save                       // for checkpoints
 }
 
 // NewStep completes a step with its inputs. Programs need it only in tests of
-// their handlers; Fetch may be nil there.
+// their handlers; Fetch may be nil there, and without Save checkpoints are kept
+// in the step alone.
 func NewStep(s Step, in Inputs) *Step {
 	s.context, s.init, s.parents, s.fetch = in.Context, in.Initialization, in.Parents, in.Fetch
+	s.checkpoint, s.save = in.Checkpoint, in.Save
 	return &s
 }
 
