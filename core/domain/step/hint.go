@@ -117,7 +117,7 @@ var zones = map[string]string{
 }
 
 // longestWait is what an absurd number of seconds amounts to. Policies cap it.
-const longestWait = math.MaxInt64 / time.Second * time.Second
+const longestWait time.Duration = math.MaxInt64 - math.MaxInt64%time.Second
 
 // ParseRetryAfter reads the value of a Retry-After header: whole seconds, or a
 // date as RFC 2822 or HTTP write it (IMF-fixdate, RFC 850, asctime), which it

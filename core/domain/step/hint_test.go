@@ -20,7 +20,7 @@ var noon = time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
 
 func TestParseRetryAfter(t *testing.T) {
 	t.Parallel()
-	const longest = math.MaxInt64 / time.Second * time.Second
+	const longest time.Duration = math.MaxInt64 - math.MaxInt64%time.Second
 	for value, want := range map[string]time.Duration{
 		"0":                    0,
 		"120":                  2 * time.Minute,
