@@ -9,13 +9,23 @@ type Permission string
 // The permissions of the operations that exist; Public is for those that need
 // none.
 const (
-	Public        Permission = ""
-	TasksCreate   Permission = "tasks:create"
-	TasksRead     Permission = "tasks:read"
-	TasksList     Permission = "tasks:list"
-	TasksCancel   Permission = "tasks:cancel"
-	StepsRead     Permission = "steps:read"
-	TemplatesRead Permission = "templates:read"
+	Public            Permission = ""
+	TasksCreate       Permission = "tasks:create"
+	TasksRead         Permission = "tasks:read"
+	TasksList         Permission = "tasks:list"
+	TasksCancel       Permission = "tasks:cancel"
+	TasksManage       Permission = "tasks:manage" // give up, resolve, retry, pause
+	TasksPurge        Permission = "tasks:purge"
+	StepsRead         Permission = "steps:read"
+	StepsResolve      Permission = "steps:resolve"
+	TemplatesRead     Permission = "templates:read"
+	TemplatesManage   Permission = "templates:manage" // register, disable, pause
+	TemplatesValidate Permission = "templates:validate"
+	SystemManage      Permission = "system:manage" // pause a whole namespace
+	DLQRead           Permission = "dlq:read"
+	DLQUpdate         Permission = "dlq:update"
+	DLQStats          Permission = "dlq:stats"
+	DLQResume         Permission = "dlq:resume"
 )
 
 // Principal is who asks. The zero Principal is nobody and may do only what is
