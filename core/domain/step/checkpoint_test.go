@@ -146,10 +146,14 @@ func TestCheckpointsShareNoMemory(t *testing.T) {
 	cursor[0], accumulated[0] = '8', '9'
 	require.Equal(t, "1", string(c.Cursor))
 	require.Equal(t, "2", string(c.Accumulated))
+	for range 4 {
+		c, err = c.Advance(json.RawMessage("1"), nil, 1, noon)
+		require.NoError(t, err)
+	}
 	a, err := c.Advance(json.RawMessage("2"), nil, 1, noon)
 	require.NoError(t, err)
 	b, err := c.Advance(json.RawMessage("3"), nil, 1, noon)
 	require.NoError(t, err)
-	require.Equal(t, "2", string(a.History[1].Cursor))
-	require.Equal(t, "3", string(b.History[1].Cursor))
+	require.Equal(t, "2", string(a.History[5].Cursor))
+	require.Equal(t, "3", string(b.History[5].Cursor))
 }

@@ -81,7 +81,7 @@ var byType = map[string]verdict{
 	TypeHandlerTimeout:    {category: Timeout, code: TypeExecutionTimeout},
 	TypeHandlerPanic:      {category: Permanent, final: true, code: TypeStepExecutionFailed},
 	TypeHandlerNotFound:   {category: Configuration, final: true, code: TypeConfiguration},
-	TypeInvalidResult:     {category: Permanent, final: true, code: TypeValidation},
+	TypeInvalidResult:     {category: Transient, code: TypeStepExecutionFailed}, // the server itself knows whether another may be better
 	TypeWorkerUnavailable: {category: ResourceExhaustion, final: true},
 }
 

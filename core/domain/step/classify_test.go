@@ -71,7 +71,7 @@ func TestClassify(t *testing.T) {
 		"handler: timeout":     {typ: step.TypeHandlerTimeout, category: step.Timeout, retryable: true, code: "EXECUTION_TIMEOUT"},
 		"handler: panic":       {typ: step.TypeHandlerPanic, category: step.Permanent, code: "STEP_EXECUTION_FAILED"},
 		"handler: not there":   {typ: step.TypeHandlerNotFound, category: step.Configuration, code: "CONFIGURATION_ERROR"},
-		"handler: bad result":  {typ: step.TypeInvalidResult, category: step.Permanent, code: "VALIDATION_ERROR"},
+		"handler: bad result":  {typ: step.TypeInvalidResult, category: step.Transient, retryable: true, code: "STEP_EXECUTION_FAILED"},
 		"handler: leases lost": {typ: step.TypeWorkerUnavailable, category: step.ResourceExhaustion},
 
 		"no type":                        {typ: "", category: step.Unknown, retryable: true, code: "UNKNOWN_ERROR"},
