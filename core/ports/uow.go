@@ -89,6 +89,10 @@ type ClaimedStep struct {
 	Parents []StepResult
 	// Whole is false when some parent's result must be fetched by Results.
 	Whole bool
+	// Inputs replaces handler.initialization of the template; nil for as it is.
+	Inputs json.RawMessage
+	// Checkpoint is what an earlier dispatch saved; nil for none.
+	Checkpoint json.RawMessage
 }
 
 // StepResult is what a step returned.
@@ -106,14 +110,28 @@ type StepQueue interface {
 	Claim(ctx context.Context, r ClaimRequest) (ClaimReply, error)
 }
 
-// DueStore finds steps that should move by themselves.
+// Due is what should move by itself, the longest due first.
+type Due struct {
+	Wakes    []plan.Wake   // of steps whose wait is over, and of tasks that should start
+	Endings  []plan.Ending // of tasks whose deadline has passed
+	Next     time.Duration // until the earliest other one; negative: nothing waits
+	Overdue  int           // of these, how many were due long before
+	Earliest time.Time     // when the longest due was due; zero for none
+}
+
+// DueStore finds what should move by itself.
 type DueStore interface {
-	// DueRetries returns steps whose wait is over, the longest first, and the
-	// time until the earliest other one; a negative time means that none waits.
-	DueRetries(ctx context.Context, limit int) (due []plan.Wake, next time.Duration, err error)
-	// LostLeases returns steps in progress whose server is gone, and forgets
-	// servers that hold none. It returns at most limit.
+	// Due returns at most limit steps and as many tasks. Overdue counts those
+	// that were due before the grace.
+	Due(ctx context.Context, limit int, grace time.Duration) (Due, error)
+	// LostLeases returns steps in progress whose server is gone: it holds no
+	// connection, or has not renewed its lease. Servers that hold none and are
+	// not connected are forgotten. It returns at most limit.
 	LostLeases(ctx context.Context, limit int) ([]plan.Wake, error)
+	// UnservedSteps returns steps that have waited for longer than the age in the
+	// queue of a handler that no live server has declared, at most limit: one for
+	// each task.
+	UnservedSteps(ctx context.Context, age time.Duration, limit int) ([]plan.Wake, error)
 }
 
 // ErrOutage marks errors after which the same call may succeed later: the

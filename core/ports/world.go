@@ -33,14 +33,21 @@ type InputSchemas interface {
 
 // News is what other servers say about a commit of theirs.
 type News struct {
-	Server    int32 // who says it
-	Jobs      bool  // steps were enqueued
-	Waiting   bool  // steps wait for a time to come
-	Moved     bool  // tasks changed their state
-	Cancelled []ident.TaskID
+	Server  int32          // who says it
+	Jobs    bool           // steps were enqueued
+	Waiting bool           // steps wait for a time to come
+	Moved   bool           // tasks changed their state
+	Ended   []ident.TaskID // tasks that ended other than by their results: what runs of them is to stop
+	Taken   []Dispatch     // dispatches that are not their worker's any more
 	// Lost is set when the line to the database was cut: anything may have
 	// been missed.
 	Lost bool
+}
+
+// Dispatch is one dispatch of a step.
+type Dispatch struct {
+	Ref ident.StepRef
+	No  int32
 }
 
 // Newswire listens to other servers.

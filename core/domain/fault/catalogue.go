@@ -25,9 +25,19 @@ const (
 	CodeTemplateNotFound    Code = "template_not_found"
 	CodeRouteNotFound       Code = "route_not_found"
 	CodeMethodNotAllowed    Code = "method_not_allowed"
-	CodeTaskExists          Code = "task_exists"          // same identity; Meta has task_uuid
-	CodeTemplateChanged     Code = "template_changed"     // other content under a used version
-	CodeTaskFinished        Code = "task_finished"        // the task is in a terminal state
+	CodeTaskExists          Code = "task_exists"       // same identity; Meta has task_uuid
+	CodeTemplateChanged     Code = "template_changed"  // other content under a used version
+	CodeTemplateDisabled    Code = "template_disabled" // an operator wants no more tasks of the version
+	CodeTaskFinished        Code = "task_finished"     // the task is in a terminal state
+	CodeTaskNotFinished     Code = "task_not_finished" // the task is not in a terminal state
+	CodeTaskNotBlocked      Code = "task_not_blocked"  // the task is not blocked by failures
+	CodeTaskNotStarted      Code = "task_not_started"  // the task waits for its time to start
+	CodeNoFailedSteps       Code = "no_failed_steps"   // there is nothing to retry
+	CodeDeadLetterNotFound  Code = "dead_letter_not_found"
+	CodeDeadLetterClosed    Code = "dead_letter_closed"     // it is not open any more
+	CodeDeadLetterOpen      Code = "dead_letter_open"       // the task has an open one already
+	CodeDeadLetterOld       Code = "dead_letter_superseded" // the task has a newer one
+	CodeResumeNotFound      Code = "resume_not_found"
 	CodeIllegalTransition   Code = "illegal_transition"   // the state machine has no such move
 	CodeStaleResult         Code = "stale_result"         // not the live dispatch of the step
 	CodeUnauthenticated     Code = "unauthenticated"      // no or bad credentials
@@ -52,6 +62,10 @@ var kinds = map[Code]Kind{
 	CodePayloadTooLarge: TooLarge, CodeUnsupportedMedia: Invalid, CodeTaskNotFound: NotFound,
 	CodeStepNotFound: NotFound, CodeStepElsewhere: NotFound, CodeTemplateNotFound: NotFound, CodeRouteNotFound: NotFound,
 	CodeMethodNotAllowed: Invalid, CodeTaskExists: Conflict, CodeTemplateChanged: Conflict,
+	CodeTemplateDisabled: Refused,
+	CodeTaskNotFinished:  Refused, CodeTaskNotBlocked: Refused, CodeTaskNotStarted: Refused, CodeNoFailedSteps: Refused,
+	CodeDeadLetterNotFound: NotFound, CodeDeadLetterClosed: Refused, CodeDeadLetterOpen: Conflict,
+	CodeDeadLetterOld: Refused, CodeResumeNotFound: NotFound,
 	CodeTaskFinished: Refused, CodeIllegalTransition: Refused, CodeStaleResult: Refused,
 	CodeUnauthenticated: Unauthenticated, CodePermissionDenied: PermissionDenied, CodeMailboxFull: Unavailable,
 	CodeDatabaseDown: Unavailable, CodeBreakerOpen: Unavailable, CodeContended: Unavailable, CodeShuttingDown: Unavailable, CodeNotReady: Unavailable,

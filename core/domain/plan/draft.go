@@ -2,9 +2,11 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/step"
+	"github.com/tasker-go/tasker/core/domain/task"
 )
 
 // draft collects the changes of one decision. Two stimuli that meet in one
@@ -20,7 +22,10 @@ type draft struct {
 		tasks []*TaskChange
 		steps []*StepChange
 	}
-	jobs []Job
+	jobs    []Job
+	dropped []Job
+	letters []*LetterChange
+	whole   []ident.TaskID // must be seen whole before this can be decided
 }
 
 func newDraft(snap *Snapshot, defs Definitions, rules Rules) *draft {
@@ -41,7 +46,7 @@ func (d *draft) task(id ident.TaskID) *TaskChange {
 	if !ok {
 		return nil
 	}
-	c := &TaskChange{Task: known, From: known.State}
+	c := &TaskChange{Task: known, From: known.State, failed: known.Failed}
 	d.tasks[id] = c
 	d.order.tasks = append(d.order.tasks, c)
 	return c
@@ -87,6 +92,7 @@ func (d *draft) move(t *TaskChange, c *StepChange, events ...step.Event) error {
 	}
 	count(t, before, -1)
 	count(t, c.State, +1)
+	t.stirred = true
 	return nil
 }
 
@@ -110,12 +116,29 @@ func (d *draft) enqueue(t *TaskChange, c *StepChange, events ...step.Event) erro
 		return err
 	}
 	c.Dispatch++
+	d.jobs = append(d.jobs, d.job(t, c))
+	return nil
+}
+
+func (d *draft) job(t *TaskChange, c *StepChange) Job {
 	def := d.defs(t.Template).Step(c.Def)
-	d.jobs = append(d.jobs, Job{
+	return Job{
 		Ref: c.Ref, Dispatch: c.Dispatch, Priority: t.Priority,
 		Queue: Queue{Namespace: t.Namespace, Handler: def.Handler.Callable},
-	})
-	return nil
+	}
+}
+
+// withdraw takes a step from its queue or from whoever runs it, before it moves
+// on for another cause than its own.
+func (d *draft) withdraw(t *TaskChange, c *StepChange) {
+	c.WakeAt = noTime
+	switch c.State {
+	case step.Enqueued:
+		d.dropped = append(d.dropped, d.job(t, c))
+	case step.InProgress:
+		c.Stop = true
+	default:
+	}
 }
 
 // satisfy tells the children of a step that it is done, and enqueues those that
@@ -136,21 +159,96 @@ func (d *draft) satisfy(t *TaskChange, parent *StepChange) error {
 	return nil
 }
 
+// way is how a task comes to its new state where its counters do not tell.
+type way uint8
+
+const (
+	byCounters way = iota
+	ended          // Task.State is set already
+	started        // from pending
+	revived        // from error or blocked, by way of pending
+	failedFast     // to error, since one step failed
+)
+
 // decide lets every touched task come to rest and returns the decision.
 func (d *draft) decide() (Decision, error) {
-	out := Decision{Jobs: d.jobs}
+	if len(d.whole) > 0 {
+		return Decision{}, &WholeError{Tasks: d.whole}
+	}
+	for _, t := range d.order.tasks {
+		if err := d.rest(t); err != nil {
+			return Decision{}, fmt.Errorf("task %s: %w", t.ID, err)
+		}
+		d.closeLetter(t)
+		if t.State.Terminal() {
+			t.WakeAt = noTime
+		}
+	}
+	out := Decision{Jobs: d.liveJobs(), Dropped: d.oldJobs()}
 	for _, c := range d.order.steps {
 		out.Steps = append(out.Steps, *c)
 	}
 	for _, t := range d.order.tasks {
-		if rest := t.Rest(); !t.State.Terminal() && rest != t.State {
-			way, err := t.State.RouteTo(rest)
-			if err != nil {
-				return Decision{}, fmt.Errorf("task %s: %w", t.ID, err)
-			}
-			t.State, t.Path = rest, way.Path
-		}
 		out.Tasks = append(out.Tasks, *t)
 	}
+	for _, l := range d.letters {
+		out.Letters = append(out.Letters, *l)
+	}
 	return out, nil
+}
+
+// liveJobs leaves out jobs whose step has moved on within the draft.
+func (d *draft) liveJobs() []Job {
+	return slices.DeleteFunc(d.jobs, func(j Job) bool {
+		c := d.steps[j.Ref]
+		return c.State != step.Enqueued || c.Dispatch != j.Dispatch
+	})
+}
+
+// oldJobs leaves out jobs that were never stored.
+func (d *draft) oldJobs() []Job {
+	return slices.DeleteFunc(d.dropped, func(j Job) bool { return d.steps[j.Ref].Live != j.Dispatch })
+}
+
+// rest brings a task to where it rests.
+func (d *draft) rest(t *TaskChange) error {
+	switch t.how {
+	case ended:
+		return nil
+	case failedFast:
+		return t.walk(task.AllStepsCompleted, task.PermanentFailure, task.GiveUp)
+	case started:
+		return t.walk(task.Start, task.ReadyStepsFound, task.StepsEnqueued)
+	case revived:
+		if t.Open == 0 {
+			return t.walk(task.Reset, task.Start, task.NoStepsFound)
+		}
+		return t.walk(task.Reset, task.Start, task.ReadyStepsFound, task.StepsEnqueued)
+	case byCounters:
+	}
+	rest := t.Rest()
+	if t.State == task.Pending || t.State.Terminal() || rest == t.State {
+		return nil
+	}
+	route, err := t.State.RouteTo(rest)
+	if err != nil {
+		return err
+	}
+	t.State, t.Path = rest, route.Path
+	return nil
+}
+
+// walk takes a task through events.
+func (t *TaskChange) walk(events ...task.Event) error {
+	for _, e := range events {
+		next, err := t.State.On(e)
+		if err != nil {
+			return err
+		}
+		if t.State != t.From {
+			t.Path = append(t.Path, t.State)
+		}
+		t.State = next
+	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/step"
 	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/domain/template"
 )
 
 // TestRandomWorkflowsEnd runs random workflows in random order: results good
@@ -25,17 +26,18 @@ func TestRandomWorkflowsEnd(t *testing.T) {
 		tasks := rapid.IntRange(1, 3).Draw(rt, "tasks")
 		seed := rapid.Uint64().Draw(rt, "seed")
 		failing := rapid.SampledFrom([]int{0, 10, 40}).Draw(rt, "failures in a hundred")
-		cancelling := rapid.Bool().Draw(rt, "cancels")
+		meddling := rapid.Bool().Draw(rt, "people meddle")
 
 		dice := rand.New(rand.NewPCG(seed, 1))
 		r := &run{
 			world: newWorld(rt, flow(rt, dice, steps), plan.Rules{Jitter: 0.1, MaxLosses: 2}),
-			dice:  dice, failing: failing, cancelling: cancelling,
+			dice:  dice, failing: failing, meddling: meddling,
 		}
 		r.ids = r.submit(tasks)
 		for turns := 0; r.turn(); turns++ {
 			// An attempt, a loss, a wait and an idle turn for each, with room to spare.
 			require.Less(rt, turns, 100*steps*tasks+100, "it does not end")
+			r.meddling = r.meddling && turns < 50*steps*tasks
 		}
 		r.ended()
 	})
@@ -43,11 +45,11 @@ func TestRandomWorkflowsEnd(t *testing.T) {
 
 type run struct {
 	*world
-	dice       *rand.Rand
-	failing    int
-	cancelling bool
-	ids        []ident.TaskID
-	told       []step.Result // for repeats
+	dice     *rand.Rand
+	failing  int
+	meddling bool
+	ids      []ident.TaskID
+	told     []step.Result // for repeats
 }
 
 // turn does something, and reports whether anything is left to do.
@@ -66,9 +68,8 @@ func (r *run) turn() bool {
 		r.lose(running)
 	case x < 90 && len(due) > 0:
 		r.batched(due[:1+r.dice.IntN(len(due))], nil)
-	case x < 91 && r.cancelling:
-		id := r.ids[r.dice.IntN(len(r.ids))]
-		r.cancels(plan.Cancel{Task: id}, plan.Cancel{Task: id})
+	case x < 91 && r.meddling:
+		r.meddle()
 	case len(jobs)+len(running)+len(due) > 0:
 	case next.IsZero():
 		return false
@@ -118,6 +119,52 @@ func (r *run) due() (due []plan.Wake, next time.Time) {
 		}
 	}
 	return due, next
+}
+
+// meddle is what people do: end, retry, reset, resolve, complete, file and
+// resume, at any moment and often in vain.
+func (r *run) meddle() {
+	id := r.ids[r.dice.IntN(len(r.ids))]
+	before := r.clone()
+	whole := plan.Wake{Ref: ident.StepRef{Task: id}, By: "ann", Why: "because"}
+	var refusals []plan.Refusal
+	switch r.dice.IntN(8) {
+	case 0:
+		refusals = r.endings(plan.Ending{Task: id, End: plan.CancelTask}, plan.Ending{Task: id, End: plan.GiveUpTask})
+		require.True(r.t, refusals[1].Refused(), "what has ended, or is not blocked, is not given up")
+		refusals = refusals[:1]
+	case 1:
+		refusals = r.endings(plan.Ending{Task: id, End: []plan.End{plan.GiveUpTask, plan.ResolveTask, plan.StoodStill}[r.dice.IntN(3)]})
+	case 2:
+		whole.Cause = []plan.Cause{plan.Filed, plan.Stale}[r.dice.IntN(2)]
+		refusals = r.wakes(whole)
+	case 3:
+		whole.Cause, whole.Order = plan.Ordered, &plan.Order{Failed: plan.ResetForRetry}
+		refusals = r.wakes(whole)
+	case 4:
+		whole.Cause = plan.Ordered
+		whole.Order = &plan.Order{Failed: plan.ResolveManually, Letter: r.tasks[id].Letters}
+		refusals = r.wakes(whole)
+		again := r.clone()
+		require.True(r.t, whole.Order.Letter == 0 || r.wakes(whole)[0].Refused(), "a dead letter is resumed once")
+		require.True(r.t, whole.Order.Letter == 0 || len(r.steps) == len(again.steps))
+	default:
+		no := int32(1 + r.dice.IntN(len(r.def.Steps)))
+		action := []plan.Action{plan.ResetForRetry, plan.ResolveManually, plan.CompleteManually}[r.dice.IntN(3)]
+		whole.Ref.No, whole.Cause = no, plan.Ordered
+		whole.Order = &plan.Order{Steps: []plan.StepOrder{{No: no, Action: action, Value: value("by hand")}}}
+		refusals = r.wakes(whole)
+		if !refusals[0].Refused() && action == plan.ResetForRetry {
+			s := r.steps[whole.Ref]
+			require.Equal(r.t, step.Enqueued, s.State)
+			require.Zero(r.t, s.Attempts, "its attempts are counted anew")
+		}
+	}
+	if refusals[0].Refused() {
+		require.Equal(r.t, before.tasks, r.tasks, "a refusal changes nothing")
+		require.Equal(r.t, before.steps, r.steps, "a refusal changes nothing")
+		require.NotZero(r.t, refusals[0].State)
+	}
 }
 
 func (r *run) lose(running []stored) {
@@ -177,6 +224,9 @@ func (r *run) tell(running []stored) {
 	}
 	verdicts := r.batched(nil, results)
 	for i, v := range verdicts {
+		if r.def.OnFailure == template.FailTaskFast && i < fresh {
+			continue // an earlier one of the batch may have ended the task
+		}
 		require.Equal(r.t, i < fresh, v == step.Applied, "result %d is %s", i, v)
 	}
 	r.told = append(r.told, results[:fresh]...)
@@ -199,6 +249,9 @@ func (r *run) batched(wakes []plan.Wake, results []step.Result) []step.Verdict {
 		}
 		verdicts = r.results(results...)
 	}
+	if r.def.OnFailure == template.FailTaskFast {
+		return verdicts // what would have been enqueued and halted is not enqueued at all
+	}
 	require.Equal(r.t, one, verdicts)
 	require.Equal(r.t, single.tasks, r.tasks)
 	require.Equal(r.t, single.steps, r.steps)
@@ -210,18 +263,21 @@ func (r *run) batched(wakes []plan.Wake, results []step.Result) []step.Verdict {
 func (r *run) ended() {
 	for _, id := range r.ids {
 		t := r.tasks[id]
-		require.Contains(r.t, []task.State{task.Complete, task.BlockedByFailures, task.Cancelled}, t.State)
+		require.Contains(r.t, []task.State{
+			task.Complete, task.BlockedByFailures, task.Cancelled, task.Error, task.ResolvedManually,
+		}, t.State)
 		require.True(r.t, r.failing > 0 || t.State != task.BlockedByFailures || r.anyLost(id), "it is blocked and nothing had failed")
 	}
 	for ref, s := range r.steps {
 		t := r.tasks[ref.Task]
 		switch t.State {
 		case task.Complete:
-			require.Equal(r.t, step.Complete, s.State)
-		case task.Cancelled:
+			require.True(r.t, s.State.Satisfies())
+		case task.Error:
+		case task.Cancelled, task.ResolvedManually:
 			require.True(r.t, s.State.Settled())
 		default:
-			require.Contains(r.t, []step.State{step.Complete, step.Error, step.Pending}, s.State)
+			require.Contains(r.t, []step.State{step.Complete, step.ResolvedManually, step.Error, step.Pending}, s.State)
 			if s.State == step.Pending {
 				require.True(r.t, r.behindFailure(ref), "step %s could have run: nothing before it had failed", ref)
 			}

@@ -130,7 +130,7 @@ func TestVerdictsOnLateResults(t *testing.T) {
 	}, w.results(a, bad(b, true, 0), bad(c, false, 0), bad(a, true, 0), b, c, older, unknown))
 	require.Equal(t, steps, w.states(id))
 
-	require.Equal(t, []plan.Refusal{0}, w.cancels(plan.Cancel{Task: id}))
+	require.Equal(t, []plan.Refusal{{}}, w.endings(plan.Ending{Task: id, End: plan.CancelTask}))
 	require.Equal(t, []step.Verdict{step.Stale}, w.results(bad(b, true, 0)), "a cancelled step takes nothing")
 }
 
@@ -147,7 +147,7 @@ func TestLostLeasesHaveTheirOwnLimit(t *testing.T) {
 	require.Equal(t, int32(1), w.steps[ref].Attempts)
 
 	snap := w.see(ref)
-	d, err := plan.AfterWakes(snap, w.definition, w.rules, []plan.Wake{{Ref: ref, Dispatch: 2, Cause: plan.LeaseLost}})
+	d, _, err := plan.AfterWakes(snap, w.definition, w.rules, []plan.Wake{{Ref: ref, Dispatch: 2, Cause: plan.LeaseLost}})
 	require.NoError(t, err)
 	require.Len(t, d.Steps, 1)
 	require.Equal(t, step.TypeWorkerUnavailable, d.Steps[0].Failure.Type)
@@ -170,7 +170,8 @@ func TestAWakeForAnotherStateChangesNothing(t *testing.T) {
 			if cause == plan.RetryDue && no == 3 || cause == plan.LeaseLost && no == 2 {
 				continue
 			}
-			w.wakes(plan.Wake{Ref: ref, Dispatch: w.steps[ref].Dispatch, Cause: cause})
+			refusals := w.wakes(plan.Wake{Ref: ref, Dispatch: w.steps[ref].Dispatch, Cause: cause})
+			require.Equal(t, plan.NotDue, refusals[0].Code)
 			require.Equal(t, steps, w.states(id), "step %d, cause %d", no, cause)
 		}
 	}
@@ -182,12 +183,13 @@ func TestCancel(t *testing.T) {
 	w.results(w.begin(id, 1))
 	w.begin(id, 2)
 	w.results(bad(w.begin(id, 3), true, 0), bad(w.begin(id, 5), false, 0))
-	d, refusals, err := plan.AfterCancels(w.see(
-		ident.StepRef{Task: id, No: 1}, ident.StepRef{Task: id, No: 2}, ident.StepRef{Task: id, No: 3},
-		ident.StepRef{Task: id, No: 4}, ident.StepRef{Task: id, No: 5}, ident.StepRef{Task: id, No: 6},
-	), w.definition, w.rules, []plan.Cancel{{Task: id, By: "ann", Why: "no need"}, {Task: w.id()}, {Task: id, By: "bob"}})
+	d, refusals, err := plan.AfterEndings(w.seeWhole(map[ident.TaskID]bool{id: true}), w.definition, w.rules, []plan.Ending{
+		{Task: id, End: plan.CancelTask, By: "ann", Why: "no need"},
+		{Task: w.id(), End: plan.CancelTask},
+		{Task: id, End: plan.CancelTask, By: "bob"},
+	})
 	require.NoError(t, err)
-	require.Equal(t, []plan.Refusal{0, plan.Unknown, plan.Finished}, refusals)
+	require.Equal(t, []plan.Refusal{{}, {Code: plan.Unknown}, {Code: plan.Finished, State: task.Cancelled}}, refusals)
 	require.Len(t, d.Tasks, 1)
 	require.Equal(t, "ann", d.Tasks[0].By)
 	require.Equal(t, "no need", d.Tasks[0].Why)
@@ -195,7 +197,7 @@ func TestCancel(t *testing.T) {
 	require.Equal(t, []step.State{
 		step.Complete, step.Cancelled, step.Cancelled, step.Cancelled, step.Cancelled, step.Cancelled,
 	}, w.states(id))
-	require.Equal(t, []plan.Refusal{plan.Finished}, w.cancels(plan.Cancel{Task: id}))
+	require.Equal(t, plan.Finished, w.endings(plan.Ending{Task: id, End: plan.CancelTask})[0].Code)
 }
 
 func TestSubmissions(t *testing.T) {
@@ -241,8 +243,9 @@ func TestPlannersSayWhatIsMissing(t *testing.T) {
 	snap.Tasks = nil
 	_, _, err = plan.AfterResults(snap, w.definition, w.rules, []step.Result{r})
 	require.ErrorContains(t, err, "its task is missing")
-	_, err = plan.AfterWakes(snap, w.definition, w.rules, []plan.Wake{{Ref: r.Ref, Dispatch: 1, Cause: plan.LeaseLost}})
-	require.ErrorContains(t, err, "its task is missing")
+	_, refusals, err := plan.AfterWakes(snap, w.definition, w.rules, []plan.Wake{{Ref: r.Ref, Dispatch: 1, Cause: plan.LeaseLost}})
+	require.NoError(t, err)
+	require.Equal(t, plan.Unknown, refusals[0].Code)
 }
 
 func TestNothingIsToHappen(t *testing.T) {
@@ -254,7 +257,7 @@ func TestNothingIsToHappen(t *testing.T) {
 	d, _, err := plan.AfterResults(w.see(r.Ref), w.definition, w.rules, []step.Result{r})
 	require.NoError(t, err)
 	require.True(t, d.Empty(), "a stale result writes nothing")
-	d, _, err = plan.AfterCancels(&plan.Snapshot{}, w.definition, w.rules, []plan.Cancel{{Task: w.id()}})
+	d, _, err = plan.AfterEndings(&plan.Snapshot{}, w.definition, w.rules, []plan.Ending{{Task: w.id()}})
 	require.NoError(t, err)
 	require.True(t, d.Empty())
 }

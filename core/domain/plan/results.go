@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/step"
 	"github.com/tasker-go/tasker/core/domain/template"
 )
@@ -62,25 +63,30 @@ func late(s step.State, r step.Result) step.Verdict {
 func (d *draft) failed(t *TaskChange, c *StepChange, r step.Result) error {
 	policy := PolicyOf(d.defs(t.Template).Step(c.Def), d.rules)
 	c.Failure = r.Failure
-	if !r.Failure.Retryable || !policy.Again(c.Attempts) {
-		return d.move(t, c, step.EnqueueAsErrorForOrchestration, step.Fail)
+	retryable := step.Classify(*r.Failure, c.Attempts).Retryable
+	if !retryable || !policy.Again(c.Attempts) {
+		reason := deadletter.PermanentFailure
+		if retryable && policy.Retryable {
+			reason = deadletter.MaxRetriesExceeded
+		}
+		return d.ruin(t, c, reason, step.EnqueueAsErrorForOrchestration, step.Fail)
 	}
-	delay := policy.Delay(c.Attempts, r.Chance)
-	if r.Failure.RetryAfter > 0 {
-		delay = policy.Wanted(r.Failure.RetryAfter)
-	}
-	c.WakeAt = d.snap.Now.Add(delay)
+	c.WakeAt = d.snap.Now.Add(policy.Wait(*r.Failure, c.Attempts, r.Chance))
 	return d.move(t, c, step.EnqueueAsErrorForOrchestration, step.WaitForRetry)
 }
 
 // PolicyOf returns the retry policy of a step's definition.
 func PolicyOf(def *template.Step, rules Rules) step.Policy {
+	jitter := rules.Jitter
+	if def.Retry.Jitter != nil {
+		jitter = *def.Retry.Jitter
+	}
 	return step.Policy{
 		Retryable:   def.Retry.Retryable,
 		MaxAttempts: int32(def.Retry.MaxAttempts), //nolint:gosec // G115: validated to at most 100
 		Backoff:     step.Backoff(def.Retry.Backoff),
 		Base:        time.Duration(def.Retry.BackoffBaseMS) * time.Millisecond,
 		Max:         time.Duration(def.Retry.MaxBackoffMS) * time.Millisecond,
-		Jitter:      rules.Jitter,
+		Jitter:      jitter,
 	}
 }

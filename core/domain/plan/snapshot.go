@@ -13,6 +13,7 @@
 package plan
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/tasker-go/tasker/core/domain/ident"
@@ -29,6 +30,13 @@ type Task struct {
 	State     task.State
 	Priority  int32
 	task.Counters
+	EnteredAt time.Time // when it came into its state
+	WakeAt    time.Time // when it moves by itself: the start of a pending one, else the deadline; zero for never
+	Deadline  time.Time // zero for none
+	Letters   int32     // dead letters so far: the ordinal of the newest
+	// LetterOpen is set while the newest dead letter is open, LetterStale while
+	// that one is about standing still.
+	LetterOpen, LetterStale bool
 }
 
 // Step is what a planner knows of a step.
@@ -49,6 +57,8 @@ type Snapshot struct {
 	Now   time.Time // the transaction's one reading of the database's clock
 	Tasks map[ident.TaskID]Task
 	Steps map[ident.StepRef]Step
+	// Whole holds the tasks all of whose steps are here.
+	Whole map[ident.TaskID]bool
 	// Taken holds the identities that other tasks had claimed before; see
 	// Submission.Identity.
 	Taken map[Identity]ident.TaskID
@@ -60,6 +70,15 @@ type Snapshot struct {
 // Definitions finds the template that a task is pinned to. The caller makes
 // sure that every task of the snapshot has one.
 type Definitions func(ident.TemplateID) *template.Template
+
+// WholeError says that a decision needs all steps of some tasks: it is to be
+// asked again with a snapshot that holds them.
+type WholeError struct{ Tasks []ident.TaskID }
+
+// Error implements error.
+func (e *WholeError) Error() string {
+	return fmt.Sprintf("%d tasks must be seen whole", len(e.Tasks))
+}
 
 // Rules are the limits that do not come from templates.
 type Rules struct {

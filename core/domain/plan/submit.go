@@ -33,6 +33,8 @@ type Submission struct {
 	Reason              string
 	Priority            int32
 	RequestedAt         time.Time // zero for now
+	StartAt             time.Time // not before; zero for at once
+	Deadline            time.Time // zero for what the template says
 	CorrelationID       uuid.UUID
 	ParentCorrelationID uuid.NullUUID
 }
@@ -50,7 +52,7 @@ type NewStep struct {
 	No          int32
 	Def         int32
 	Name        string
-	State       step.State // pending, or enqueued for a root
+	State       step.State // pending, or enqueued for a root of a task that starts at once
 	Dispatch    int32
 	OpenParents int32
 	MaxAttempts int32
@@ -95,14 +97,15 @@ func AfterSubmissions(snap *Snapshot, subs []Submission, blueprints *Blueprints)
 		}
 		steps := blueprints.of(s.Template, s.Definition)
 		t := NewTask{
-			Submission: s, Path: way.Path, Steps: steps,
+			Submission: s, Path: way.Path, Steps: steps.now,
 			Task: Task{
 				ID: s.ID, Template: s.Template, Namespace: s.Definition.Namespace,
-				State: task.StepsInProcess, Priority: s.Priority,
-				Counters: task.Counters{Total: int32(len(steps)), Open: int32(len(steps))}, //nolint:gosec // G115: at most MaxSteps
+				State: task.StepsInProcess, Priority: s.Priority, EnteredAt: snap.Now, Deadline: s.Deadline,
+				Counters: task.Counters{Total: int32(len(steps.now)), Open: int32(len(steps.now))}, //nolint:gosec // G115: at most MaxSteps
 			},
 		}
-		for _, st := range steps {
+		t.schedule(snap.Now, steps.later)
+		for _, st := range t.Steps {
 			if st.State != step.Enqueued {
 				continue
 			}
@@ -118,17 +121,42 @@ func AfterSubmissions(snap *Snapshot, subs []Submission, blueprints *Blueprints)
 	return out, became, nil
 }
 
+// schedule sets when a task starts, when it is over, and when it wakes.
+func (t *NewTask) schedule(now time.Time, later []NewStep) {
+	begins := now
+	if t.StartAt.After(now) {
+		begins = t.StartAt
+		t.State, t.Path, t.Steps, t.WakeAt = task.Pending, nil, later, t.StartAt
+	}
+	if minutes := t.Definition.Lifecycle.MaxDurationMinutes; minutes > 0 {
+		ends := begins.Add(time.Duration(minutes) * time.Minute)
+		if t.Task.Deadline.IsZero() || ends.Before(t.Task.Deadline) {
+			t.Task.Deadline = ends
+		}
+	}
+	if t.State != task.Pending {
+		t.WakeAt = t.Task.Deadline
+	}
+}
+
 // Blueprints remembers the steps that tasks of a definition start with. It is
 // safe for concurrent use; its zero value is ready.
 type Blueprints struct{ byTemplate sync.Map }
 
-func (b *Blueprints) of(id ident.TemplateID, def *template.Template) []NewStep {
+// steps are those of a task that starts at once, and of one that starts later.
+type steps struct{ now, later []NewStep }
+
+func (b *Blueprints) of(id ident.TemplateID, def *template.Template) steps {
 	if known, ok := b.byTemplate.Load(id); ok {
-		return known.([]NewStep)
+		return known.(steps)
 	}
-	steps := blueprint(def)
-	b.byTemplate.Store(id, steps)
-	return steps
+	all := steps{now: blueprint(def)}
+	all.later = slices.Clone(all.now)
+	for i := range all.later {
+		all.later[i].State, all.later[i].Dispatch = step.Pending, 0
+	}
+	b.byTemplate.Store(id, all)
+	return all
 }
 
 func blueprint(def *template.Template) []NewStep {

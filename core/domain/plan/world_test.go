@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/step"
@@ -29,6 +31,7 @@ type stored struct {
 	wakeAt  time.Time
 	leased  bool
 	value   string
+	manual  bool // somebody acted on it
 }
 
 // world applies decisions as a database would, and holds each of them to the
@@ -42,7 +45,9 @@ type world struct {
 	tasks   map[ident.TaskID]plan.Task
 	steps   map[ident.StepRef]stored
 	jobs    map[plan.Job]bool
-	settled map[ident.StepRef]int // how often a step came to be settled
+	settled map[ident.StepRef]int  // how often a step came to be settled
+	open    map[ident.TaskID]int32 // ordinal of the open dead letter
+	reasons map[ident.TaskID][]deadletter.Reason
 	made    int
 }
 
@@ -52,7 +57,7 @@ func newWorld(t require.TestingT, def *template.Template, rules plan.Rules) *wor
 	return &world{
 		t: t, def: def, rules: rules, now: epoch,
 		tasks: map[ident.TaskID]plan.Task{}, steps: map[ident.StepRef]stored{}, jobs: map[plan.Job]bool{},
-		settled: map[ident.StepRef]int{},
+		settled: map[ident.StepRef]int{}, open: map[ident.TaskID]int32{}, reasons: map[ident.TaskID][]deadletter.Reason{},
 	}
 }
 
@@ -60,6 +65,7 @@ func newWorld(t require.TestingT, def *template.Template, rules plan.Rules) *wor
 func (w *world) clone() *world {
 	c := *w
 	c.tasks, c.steps, c.jobs, c.settled = maps.Clone(w.tasks), maps.Clone(w.steps), maps.Clone(w.jobs), maps.Clone(w.settled)
+	c.open, c.reasons = maps.Clone(w.open), maps.Clone(w.reasons)
 	return &c
 }
 
@@ -114,51 +120,98 @@ func (w *world) results(results ...step.Result) []step.Verdict {
 	for i, r := range results {
 		refs[i] = r.Ref
 	}
-	snap, same := w.see(refs...), w.see(refs...)
-	d, verdicts, err := plan.AfterResults(snap, w.definition, w.rules, results)
-	require.NoError(w.t, err)
-	require.Equal(w.t, same, snap, "a planner changes nothing by itself")
-	again, _, err := plan.AfterResults(same, w.definition, w.rules, results)
-	require.NoError(w.t, err)
-	require.Equal(w.t, d, again, "the same snapshot and stimuli give the same decision")
-	w.apply(d)
+	var verdicts []step.Verdict
+	w.decide(func() *plan.Snapshot { return w.see(refs...) }, func(snap *plan.Snapshot) (plan.Decision, []plan.Refusal, error) {
+		d, vs, err := plan.AfterResults(snap, w.definition, w.rules, results)
+		verdicts = vs
+		return d, nil, err
+	})
 	return verdicts
 }
 
-func (w *world) wakes(wakes ...plan.Wake) {
-	refs := make([]ident.StepRef, len(wakes))
-	for i, k := range wakes {
-		refs[i] = k.Ref
-	}
-	snap, same := w.see(refs...), w.see(refs...)
-	d, err := plan.AfterWakes(snap, w.definition, w.rules, wakes)
-	require.NoError(w.t, err)
-	require.Equal(w.t, same, snap)
-	again, err := plan.AfterWakes(same, w.definition, w.rules, wakes)
-	require.NoError(w.t, err)
-	require.Equal(w.t, d, again)
-	w.apply(d)
-}
-
-func (w *world) cancels(cancels ...plan.Cancel) []plan.Refusal {
+func (w *world) wakes(wakes ...plan.Wake) []plan.Refusal {
 	look := func() *plan.Snapshot {
 		var refs []ident.StepRef
-		for ref := range w.steps {
-			if slices.ContainsFunc(cancels, func(c plan.Cancel) bool { return c.Task == ref.Task }) {
-				refs = append(refs, ref)
+		whole := map[ident.TaskID]bool{}
+		for _, k := range wakes {
+			refs = append(refs, k.Ref)
+			if k.Order != nil {
+				for _, s := range k.Order.Steps {
+					refs = append(refs, ident.StepRef{Task: k.Ref.Task, No: s.No})
+				}
+			}
+			if k.Whole() {
+				whole[k.Ref.Task] = true
 			}
 		}
-		return w.see(refs...)
+		return w.seeWhole(whole, refs...)
 	}
+	return w.decide(look, func(snap *plan.Snapshot) (plan.Decision, []plan.Refusal, error) {
+		return plan.AfterWakes(snap, w.definition, w.rules, wakes)
+	})
+}
+
+func (w *world) endings(endings ...plan.Ending) []plan.Refusal {
+	look := func() *plan.Snapshot {
+		whole := map[ident.TaskID]bool{}
+		for _, e := range endings {
+			whole[e.Task] = true
+		}
+		return w.seeWhole(whole)
+	}
+	return w.decide(look, func(snap *plan.Snapshot) (plan.Decision, []plan.Refusal, error) {
+		return plan.AfterEndings(snap, w.definition, w.rules, endings)
+	})
+}
+
+// seeWhole takes a snapshot that holds some tasks with all their steps.
+func (w *world) seeWhole(whole map[ident.TaskID]bool, refs ...ident.StepRef) *plan.Snapshot {
+	for ref := range w.steps {
+		if whole[ref.Task] {
+			refs = append(refs, ref)
+		}
+	}
+	snap := w.see(refs...)
+	snap.Whole = whole
+	for _, ref := range refs { // a task is locked for a step that there is not
+		if t, ok := w.tasks[ref.Task]; ok {
+			snap.Tasks[ref.Task] = t
+		}
+	}
+	return snap
+}
+
+// decide asks a planner twice, and again with whole tasks where it needs them.
+func (w *world) decide(look func() *plan.Snapshot, ask func(*plan.Snapshot) (plan.Decision, []plan.Refusal, error)) []plan.Refusal {
 	snap, same := look(), look()
-	d, refusals, err := plan.AfterCancels(snap, w.definition, w.rules, cancels)
+	d, refusals, err := ask(snap)
+	if need, ok := errors.AsType[*plan.WholeError](err); ok {
+		w.whole(snap, need)
+		w.whole(same, need)
+		d, refusals, err = ask(snap)
+	}
 	require.NoError(w.t, err)
-	require.Equal(w.t, same, snap)
-	again, _, err := plan.AfterCancels(same, w.definition, w.rules, cancels)
+	require.Equal(w.t, same, snap, "a planner changes nothing by itself")
+	again, _, err := ask(same)
 	require.NoError(w.t, err)
-	require.Equal(w.t, d, again)
+	require.Equal(w.t, d, again, "the same snapshot and stimuli give the same decision")
 	w.apply(d)
 	return refusals
+}
+
+// whole adds all steps of tasks to a snapshot.
+func (w *world) whole(snap *plan.Snapshot, need *plan.WholeError) {
+	if snap.Whole == nil {
+		snap.Whole = map[ident.TaskID]bool{}
+	}
+	for _, id := range need.Tasks {
+		snap.Whole[id] = true
+		for ref, s := range w.steps {
+			if ref.Task == id {
+				snap.Steps[ref] = s.Step
+			}
+		}
+	}
 }
 
 // claim takes a job as the claim does, and reports whether its dispatch was
@@ -203,6 +256,11 @@ func (w *world) apply(d plan.Decision) {
 		w.create(&d.Created[i])
 		touched[d.Created[i].Task.ID] = true
 	}
+	for _, j := range d.Dropped {
+		require.True(w.t, w.jobs[j], "the job of step %s was there", j.Ref)
+		delete(w.jobs, j)
+	}
+	w.letters(d)
 	for _, j := range d.Jobs {
 		s := w.steps[j.Ref]
 		require.Equal(w.t, step.Enqueued, s.State, "a job for step %s", j.Ref)
@@ -240,12 +298,12 @@ func (w *world) change(c *plan.StepChange) {
 	} else {
 		require.Empty(w.t, c.Path)
 	}
-	if c.State == step.Enqueued && c.Moved() {
+	if slices.Contains(append(slices.Clone(c.Path), c.State), step.Enqueued) && c.Moved() {
 		require.Equal(w.t, c.Live+1, c.Dispatch, "step %s: dispatches count up", c.Ref)
 	} else {
 		require.Equal(w.t, c.Live, c.Dispatch, "step %s: only an enqueue is a new dispatch", c.Ref)
 	}
-	if c.State.Settled() {
+	if c.State.Settled() && c.Moved() {
 		w.settled[c.Ref]++
 		require.Equal(w.t, 1, w.settled[c.Ref], "step %s is settled twice", c.Ref)
 	}
@@ -254,7 +312,12 @@ func (w *world) change(c *plan.StepChange) {
 	}
 	require.Equal(w.t, c.State == step.WaitingForRetry, !c.WakeAt.IsZero(), "step %s in %s", c.Ref, c.State)
 	require.False(w.t, !c.WakeAt.IsZero() && c.WakeAt.Before(w.now))
+	require.Equal(w.t, c.From == step.InProgress && c.Failure == nil && c.Value == nil && c.State != step.Complete || c.Stop, c.Stop,
+		"step %s: whoever runs it is to stop", c.Ref)
 	s.Step, s.wakeAt, s.leased = c.Step, c.WakeAt, false
+	if c.By != "" {
+		s.manual = true
+	}
 	if c.Value != nil {
 		s.value = string(c.Value)
 	}
@@ -285,14 +348,15 @@ func (w *world) check(touched map[ident.TaskID]bool) {
 				open++
 			}
 		}
-		if w.tasks[ref.Task].State != task.Cancelled {
+		ended := w.tasks[ref.Task].State
+		if ended != task.Cancelled && ended != task.ResolvedManually {
 			require.Equal(w.t, open, s.OpenParents, "step %s", ref)
 		}
 		switch s.State {
 		case step.Enqueued, step.InProgress, step.WaitingForRetry, step.Complete, step.Error:
-			require.Zero(w.t, open, "step %s is %s before its parents are done", ref, s.State)
+			require.True(w.t, open == 0 || s.State == step.Complete && s.manual, "step %s is %s before its parents are done", ref, s.State)
 		case step.Pending:
-			require.NotZero(w.t, open, "step %s is lost: it waits for nothing", ref)
+			require.True(w.t, open != 0 || ended == task.Error || ended == task.Pending, "step %s is lost: it waits for nothing", ref)
 		default:
 		}
 		switch s.State {
@@ -315,10 +379,48 @@ func (w *world) check(touched map[ident.TaskID]bool) {
 	for id, n := range counts {
 		t := w.tasks[id]
 		require.Equal(w.t, n, t.Counters, "task %s", id)
-		if t.State == task.Cancelled {
+		switch t.State {
+		case task.Cancelled, task.ResolvedManually:
 			require.Zero(w.t, t.Open)
-		} else {
+		case task.Error:
+			require.Zero(w.t, t.Active+t.Retrying, "task %s: nothing is under way any more", id)
+			require.Positive(w.t, t.Open)
+		case task.Pending:
+			require.Zero(w.t, t.Active)
+			require.False(w.t, t.WakeAt.IsZero(), "task %s is lost: nothing starts it", id)
+		default:
 			require.Equal(w.t, t.Rest(), t.State)
+		}
+		if t.State.Terminal() {
+			require.True(w.t, t.WakeAt.IsZero())
+		}
+		if t.State == task.BlockedByFailures || t.Failed > 0 && !t.State.Terminal() {
+			require.True(w.t, t.LetterOpen, "task %s has failed and is no dead letter", id)
+		}
+		if t.State == task.Complete || t.State == task.Cancelled || t.State == task.ResolvedManually {
+			require.False(w.t, t.LetterOpen, "task %s has ended and is still a dead letter", id)
+		}
+		require.Equal(w.t, t.LetterOpen, w.open[id] != 0, "task %s", id)
+	}
+}
+
+// letters stores what becomes of dead letters, held to their laws.
+func (w *world) letters(d plan.Decision) {
+	for _, closing := range []bool{true, false} {
+		for _, l := range d.Letters {
+			require.Equal(w.t, deadletter.ID(l.Task, l.Ordinal), l.ID)
+			switch {
+			case closing && l.Closed != 0:
+				require.Equal(w.t, l.Ordinal, w.open[l.Task], "only what is open is closed")
+				delete(w.open, l.Task)
+			case !closing && l.Reason != 0:
+				require.Zero(w.t, w.open[l.Task], "one open letter for a task")
+				w.open[l.Task] = l.Ordinal
+				w.reasons[l.Task] = append(w.reasons[l.Task], l.Reason)
+			case !closing && l.Closed == 0:
+				require.Equal(w.t, l.Ordinal, w.open[l.Task], "failures are added to what is open")
+				require.NotEmpty(w.t, l.Failures)
+			}
 		}
 	}
 }
@@ -366,6 +468,9 @@ func legal[S interface {
 // flow makes a workflow of n steps with edges to earlier ones.
 func flow(t require.TestingT, dice *rand.Rand, n int) *template.Template {
 	d := template.Template{Namespace: "ns", Name: "flow", Version: "1.0.0"}
+	if dice.IntN(4) == 0 {
+		d.OnFailure = template.FailTaskFast
+	}
 	backoffs := []template.Backoff{
 		template.BackoffNone, template.BackoffFixed, template.BackoffLinear, template.BackoffExponential, template.BackoffFibonacci,
 	}

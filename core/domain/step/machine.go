@@ -5,7 +5,7 @@ import "fmt"
 // Event is something that happens to a step. The zero Event is none.
 type Event uint8
 
-// The events of the contract, and LeaseLost, which the contract lacks.
+// The events of the contract, and two that the contract lacks: LeaseLost and Halt.
 const (
 	Enqueue Event = iota + 1
 	Start
@@ -20,14 +20,15 @@ const (
 	CompleteManually
 	ResolveManually
 	LeaseLost // the worker or its server died; the step runs again
-	lastEvent = LeaseLost
+	Halt      // its task ended in error while the step was under way; it may be tried again with the task
+	lastEvent = Halt
 )
 
 var eventNames = [...]string{
 	Enqueue: "enqueue", Start: "start", EnqueueForOrchestration: "enqueue_for_orchestration",
 	EnqueueAsErrorForOrchestration: "enqueue_as_error_for_orchestration", Finish: "complete", Fail: "fail",
 	WaitForRetry: "wait_for_retry", Retry: "retry", ResetForRetry: "reset_for_retry", Cancel: "cancel",
-	CompleteManually: "complete_manually", ResolveManually: "resolve_manually", LeaseLost: "lease_lost",
+	CompleteManually: "complete_manually", ResolveManually: "resolve_manually", LeaseLost: "lease_lost", Halt: "halt",
 }
 
 // Events returns all events.
@@ -59,7 +60,6 @@ type Move struct {
 
 const (
 	legacy  = "a shortcut of old versions of the contract; this system passes through the notification states"
-	notYet  = "an operator's action that no door offers yet"
 	atRest  = "no step rests in a notification state, so none can be cancelled there"
 	noFails = "only a step that a worker held can fail until branches are decided at run time"
 )
@@ -86,8 +86,12 @@ var moves = []Move{
 	{From: Enqueued, On: Fail, To: Error, Unused: noFails},
 	{From: WaitingForRetry, On: Retry, To: Pending},
 	{From: Error, On: Retry, To: Pending, Unused: legacy},
-	{From: Error, On: ResetForRetry, To: Pending, Unused: notYet},
+	{From: Error, On: ResetForRetry, To: Pending},
 	{From: InProgress, On: LeaseLost, To: Pending},
+
+	{From: Enqueued, On: Halt, To: Pending},
+	{From: InProgress, On: Halt, To: Pending},
+	{From: WaitingForRetry, On: Halt, To: Pending},
 
 	{From: Pending, On: Cancel, To: Cancelled},
 	{From: Enqueued, On: Cancel, To: Cancelled},
@@ -97,16 +101,16 @@ var moves = []Move{
 	{From: WaitingForRetry, On: Cancel, To: Cancelled},
 	{From: Error, On: Cancel, To: Cancelled},
 
-	{From: Pending, On: CompleteManually, To: Complete, Unused: notYet},
-	{From: Enqueued, On: CompleteManually, To: Complete, Unused: notYet},
-	{From: InProgress, On: CompleteManually, To: Complete, Unused: notYet},
-	{From: WaitingForRetry, On: CompleteManually, To: Complete, Unused: notYet},
-	{From: Error, On: CompleteManually, To: Complete, Unused: notYet},
-	{From: Pending, On: ResolveManually, To: ResolvedManually, Unused: notYet},
-	{From: Enqueued, On: ResolveManually, To: ResolvedManually, Unused: notYet},
-	{From: InProgress, On: ResolveManually, To: ResolvedManually, Unused: notYet},
-	{From: WaitingForRetry, On: ResolveManually, To: ResolvedManually, Unused: notYet},
-	{From: Error, On: ResolveManually, To: ResolvedManually, Unused: notYet},
+	{From: Pending, On: CompleteManually, To: Complete},
+	{From: Enqueued, On: CompleteManually, To: Complete},
+	{From: InProgress, On: CompleteManually, To: Complete},
+	{From: WaitingForRetry, On: CompleteManually, To: Complete},
+	{From: Error, On: CompleteManually, To: Complete},
+	{From: Pending, On: ResolveManually, To: ResolvedManually},
+	{From: Enqueued, On: ResolveManually, To: ResolvedManually},
+	{From: InProgress, On: ResolveManually, To: ResolvedManually},
+	{From: WaitingForRetry, On: ResolveManually, To: ResolvedManually},
+	{From: Error, On: ResolveManually, To: ResolvedManually},
 }
 
 type key struct {

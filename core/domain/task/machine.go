@@ -13,9 +13,8 @@ type Move struct {
 }
 
 const (
-	legacy   = "a shortcut of old versions of the contract; this system goes by way of evaluating_results"
-	notYet   = "an operator's action that no door offers yet"
-	noTimers = "no task has a deadline yet"
+	legacy  = "a shortcut of old versions of the contract; this system goes by way of evaluating_results"
+	nothing = "nothing outside holds an open step up but what it depends on: a pause is no state"
 )
 
 // moves is the whole law: what it does not list cannot happen.
@@ -36,34 +35,36 @@ var moves = []Move{
 
 	{From: EvaluatingResults, On: AllStepsSuccessful, To: Complete},
 	{From: EvaluatingResults, On: ReadyStepsFound, To: EnqueuingSteps},
-	{From: EvaluatingResults, On: NoDependenciesReady, To: WaitingForDependencies, Unused: "open steps wait for running ones until something outside can hold them up"},
+	{From: EvaluatingResults, On: NoDependenciesReady, To: WaitingForDependencies, Unused: nothing},
 	{From: EvaluatingResults, On: PermanentFailure, To: BlockedByFailures},
 
-	{From: WaitingForDependencies, On: DependenciesReady, To: EvaluatingResults, Unused: "no task waits for something outside yet"},
+	{From: WaitingForDependencies, On: DependenciesReady, To: EvaluatingResults, Unused: nothing},
 	{From: WaitingForRetry, On: RetryReady, To: EnqueuingSteps},
+	// Beyond the contract: a person settled the step that was waited for.
+	{From: WaitingForRetry, On: DependenciesReady, To: EvaluatingResults},
 
-	{From: BlockedByFailures, On: DependenciesReady, To: EvaluatingResults, Unused: notYet},
-	{From: BlockedByFailures, On: GiveUp, To: Error, Unused: notYet},
-	{From: BlockedByFailures, On: ManualResolution, To: ResolvedManually, Unused: notYet},
-	{From: BlockedByFailures, On: Reset, To: Pending, Unused: notYet},
-	{From: Error, On: Reset, To: Pending, Unused: notYet},
-	{From: Error, On: ResolveByHand, To: ResolvedManually, Unused: notYet},
+	{From: BlockedByFailures, On: DependenciesReady, To: EvaluatingResults},
+	{From: BlockedByFailures, On: GiveUp, To: Error},
+	{From: BlockedByFailures, On: ManualResolution, To: ResolvedManually},
+	{From: BlockedByFailures, On: Reset, To: Pending},
+	{From: Error, On: Reset, To: Pending},
+	{From: Error, On: ResolveByHand, To: ResolvedManually},
 
-	{From: StepsInProcess, On: Timeout, To: Error, Unused: noTimers},
-	{From: WaitingForDependencies, On: Timeout, To: Error, Unused: noTimers},
-	{From: WaitingForRetry, On: Timeout, To: Error, Unused: noTimers},
-	{From: BlockedByFailures, On: Timeout, To: Error, Unused: noTimers},
+	{From: StepsInProcess, On: Timeout, To: Error},
+	{From: WaitingForDependencies, On: Timeout, To: Error, Unused: nothing},
+	{From: WaitingForRetry, On: Timeout, To: Error},
+	{From: BlockedByFailures, On: Timeout, To: Error},
 
-	{From: Pending, On: Cancel, To: Cancelled, Unused: "a task leaves pending in the transaction that creates it until starts can be delayed"},
+	{From: Pending, On: Cancel, To: Cancelled},
 	{From: StepsInProcess, On: Cancel, To: Cancelled},
-	{From: WaitingForDependencies, On: Cancel, To: Cancelled, Unused: "no task waits for something outside yet"},
+	{From: WaitingForDependencies, On: Cancel, To: Cancelled, Unused: nothing},
 	{From: WaitingForRetry, On: Cancel, To: Cancelled},
 	{From: BlockedByFailures, On: Cancel, To: Cancelled},
 
-	{From: Pending, On: ResolveByHand, To: ResolvedManually, Unused: notYet},
-	{From: StepsInProcess, On: ResolveByHand, To: ResolvedManually, Unused: notYet},
-	{From: WaitingForDependencies, On: ResolveByHand, To: ResolvedManually, Unused: notYet},
-	{From: WaitingForRetry, On: ResolveByHand, To: ResolvedManually, Unused: notYet},
+	{From: Pending, On: ResolveByHand, To: ResolvedManually},
+	{From: StepsInProcess, On: ResolveByHand, To: ResolvedManually},
+	{From: WaitingForDependencies, On: ResolveByHand, To: ResolvedManually, Unused: nothing},
+	{From: WaitingForRetry, On: ResolveByHand, To: ResolvedManually},
 }
 
 type key struct {

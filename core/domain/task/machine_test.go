@@ -67,6 +67,7 @@ func contract() map[row]string {
 var beyond = map[row]string{
 	{task.StepsInProcess, task.ProcessorCrashed, task.EnqueuingSteps}:        "the original has the event and no row for it",
 	{task.BlockedByFailures, task.DependenciesReady, task.EvaluatingResults}: "resolving a failed step by hand opens the way on",
+	{task.WaitingForRetry, task.DependenciesReady, task.EvaluatingResults}:   "so does resolving one that was to be tried again",
 	{task.BlockedByFailures, task.Reset, task.Pending}:                       "a failed task can be started anew before it is given up",
 	{task.StepsInProcess, task.Timeout, task.Error}:                          "the original has the event and no row for it",
 	{task.WaitingForDependencies, task.Timeout, task.Error}:                  "the original has the event and no row for it",
@@ -174,7 +175,6 @@ func TestOnlyErrorHasAWayOutOfTheEnd(t *testing.T) {
 	for _, m := range task.Moves() {
 		if m.From.Terminal() {
 			ways = append(ways, row{m.From, m.On, m.To})
-			require.NotEmpty(t, m.Unused, "nothing leaves a terminal state by itself")
 		}
 	}
 	require.ElementsMatch(t, []row{
@@ -212,6 +212,26 @@ func TestRoutes(t *testing.T) {
 		{task.StepsInProcess, task.Cancelled}:         nil,
 		{task.WaitingForRetry, task.Cancelled}:        nil,
 		{task.BlockedByFailures, task.Cancelled}:      nil,
+		{task.Pending, task.Cancelled}:                nil,
+
+		// What people do to single steps.
+		{task.WaitingForRetry, task.Complete}:            {task.EvaluatingResults},
+		{task.WaitingForRetry, task.BlockedByFailures}:   {task.EvaluatingResults},
+		{task.BlockedByFailures, task.StepsInProcess}:    {task.EvaluatingResults, task.EnqueuingSteps},
+		{task.BlockedByFailures, task.Complete}:          {task.EvaluatingResults},
+		{task.BlockedByFailures, task.BlockedByFailures}: {task.EvaluatingResults},
+
+		// What they do to whole tasks, and deadlines.
+		{task.Pending, task.ResolvedManually}:           nil,
+		{task.StepsInProcess, task.ResolvedManually}:    nil,
+		{task.WaitingForRetry, task.ResolvedManually}:   nil,
+		{task.BlockedByFailures, task.ResolvedManually}: nil,
+		{task.Error, task.ResolvedManually}:             nil,
+		{task.Error, task.Pending}:                      nil,
+		{task.BlockedByFailures, task.Pending}:          nil,
+		{task.BlockedByFailures, task.Error}:            nil,
+		{task.StepsInProcess, task.Error}:               nil,
+		{task.WaitingForRetry, task.Error}:              nil,
 	}
 	for _, from := range task.States() {
 		for _, to := range task.States() {
