@@ -32,11 +32,14 @@ func (s Step) RetryEligible() bool {
 	return s.Attempts == 0 || s.Retryable && s.Attempts < s.MaxAttempts
 }
 
+// Due reports whether no wait holds the step up.
+func (s Step) Due(now time.Time) bool { return !s.NextRetryAt.After(now) }
+
 // Ready reports whether the step could start now: it is not in a queue or with
 // a worker, and neither parents, attempts nor a wait hold it up.
 func (s Step) Ready(now time.Time) bool {
 	return (s.State == step.Pending || s.State == step.WaitingForRetry) &&
-		s.DependenciesSatisfied() && s.RetryEligible() && !s.NextRetryAt.After(now)
+		s.DependenciesSatisfied() && s.RetryEligible() && s.Due(now)
 }
 
 // Counts is how many steps of a task are in which condition.
