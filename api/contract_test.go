@@ -4,7 +4,9 @@ package api_test
 import (
 	"cmp"
 	_ "embed"
+	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +24,27 @@ import (
 //go:embed testdata/contract.golden
 var contract string
 
+// additions is what this server offers beyond the contract: a service and its
+// messages, fields from firstOwn up, and one reason of dead letters.
+//
+//go:embed testdata/additions.golden
+var additions string
+
+// firstOwn is the first number of a field that is ours.
+const firstOwn = 100
+
+// isOwn reports whether a field or value of an enumeration is ours.
+func isOwn(d protoreflect.Descriptor) bool {
+	switch d := d.(type) {
+	case protoreflect.FieldDescriptor:
+		return d.Number() >= firstOwn || d.ParentFile() == taskerv1.File_tasker_v1_operator_proto
+	case protoreflect.EnumValueDescriptor:
+		return d.FullName() == "tasker.v1.DLQ_REASON_PERMANENT_FAILURE"
+	default:
+		return false
+	}
+}
+
 var files = []protoreflect.FileDescriptor{
 	taskerv1.File_tasker_v1_common_proto,
 	taskerv1.File_tasker_v1_tasks_proto,
@@ -36,7 +59,35 @@ var files = []protoreflect.FileDescriptor{
 
 func TestDescriptorsAreTheContract(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, sections(contract), sections(describe(files)))
+	require.Equal(t, sections(contract), sections(describe(files, func(d protoreflect.Descriptor) bool { return !isOwn(d) })))
+}
+
+// update writes what is ours anew; the contract stays as it is.
+var update = flag.Bool("update", false, "write testdata/additions.golden anew")
+
+func TestWhatIsAddedToTheContract(t *testing.T) {
+	t.Parallel()
+	all := append(slices.Clone(files), taskerv1.File_tasker_v1_operator_proto)
+	got := trim(describe(all, isOwn))
+	if *update {
+		require.NoError(t, os.WriteFile("testdata/additions.golden", []byte(got), 0o600))
+		return
+	}
+	require.Equal(t, sections(additions), sections(got))
+}
+
+// trim drops what has nothing of its own: messages and enumerations without a
+// line, and services of the contract. A message of ours without fields goes too;
+// the methods name it.
+func trim(text string) string {
+	var out strings.Builder
+	for s := range slices.Values(split(text)) {
+		service := strings.HasPrefix(s, "service ")
+		if strings.Count(s, "\n") > 1 && (!service || strings.HasPrefix(s, "service OperatorService\n")) {
+			out.WriteString(s)
+		}
+	}
+	return out.String()
 }
 
 func TestContractHasItsPublishedSize(t *testing.T) {
@@ -47,7 +98,11 @@ func TestContractHasItsPublishedSize(t *testing.T) {
 		size.enums += file.Enums().Len()
 		for message := range each(file.Messages()) {
 			require.Zero(t, countNested(message), "%s has a message inside", message.FullName())
-			size.fields += message.Fields().Len()
+			for field := range each(message.Fields()) {
+				if !isOwn(field) {
+					size.fields++
+				}
+			}
 			size.enums += message.Enums().Len()
 		}
 		size.services += file.Services().Len()
@@ -75,20 +130,24 @@ func countNested(m protoreflect.MessageDescriptor) int {
 	return n
 }
 
-// describe writes descriptors in the form of the golden text.
-func describe(files []protoreflect.FileDescriptor) string {
+// describe writes descriptors in the form of the golden text, of the fields and
+// values those that keep says.
+func describe(files []protoreflect.FileDescriptor, keep func(protoreflect.Descriptor) bool) string {
 	var text, services strings.Builder
 	for _, file := range files {
 		fmt.Fprintf(&text, "file %s\n", file.Path())
 		for enum := range each(file.Enums()) {
-			describeEnum(&text, enum)
+			describeEnum(&text, enum, keep)
 		}
 		for message := range each(file.Messages()) {
 			for enum := range each(message.Enums()) {
-				describeEnum(&text, enum)
+				describeEnum(&text, enum, keep)
 			}
 			fmt.Fprintf(&text, "message %s\n", message.Name())
 			for field := range each(message.Fields()) {
+				if !keep(field) {
+					continue
+				}
 				line := fmt.Sprintf("  %d %s %s %s", field.Number(), field.Name(), typeOf(field), label(field))
 				fmt.Fprintln(&text, strings.TrimRight(line, " "))
 			}
@@ -104,9 +163,12 @@ func describe(files []protoreflect.FileDescriptor) string {
 	return text.String() + services.String()
 }
 
-func describeEnum(text *strings.Builder, enum protoreflect.EnumDescriptor) {
+func describeEnum(text *strings.Builder, enum protoreflect.EnumDescriptor, keep func(protoreflect.Descriptor) bool) {
 	fmt.Fprintf(text, "enum %s\n", local(enum))
 	for value := range each(enum.Values()) {
+		if !keep(value) {
+			continue
+		}
 		fmt.Fprintf(text, "  %d %s\n", value.Number(), value.Name())
 	}
 }
@@ -153,20 +215,31 @@ func local(d protoreflect.Descriptor) string {
 func sections(text string) []string {
 	var all []string
 	file := ""
-	for line := range strings.Lines(text) {
+	for _, s := range split(text) {
 		switch {
-		case strings.HasPrefix(line, "  "):
-			all[len(all)-1] += line
-		case strings.HasPrefix(line, "file "):
-			file = line
-			all = append(all, line)
-		case strings.HasPrefix(line, "service "):
-			all = append(all, line)
+		case strings.HasPrefix(s, "file "):
+			file = s
+			all = append(all, s)
+		case strings.HasPrefix(s, "service "):
+			all = append(all, s)
 		default:
-			all = append(all, file+line)
+			all = append(all, file+s)
 		}
 	}
 	slices.SortFunc(all, cmp.Compare[string])
+	return all
+}
+
+// split splits text at its unindented lines.
+func split(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "  ") {
+			all[len(all)-1] += line
+			continue
+		}
+		all = append(all, line)
+	}
 	return all
 }
 

@@ -95,7 +95,7 @@ const (
 	DlqReason_DLQ_REASON_UNSPECIFIED DlqReason = 0
 	// Rested in one state beyond its limit.
 	DlqReason_DLQ_REASON_STALENESS_TIMEOUT DlqReason = 1
-	// A step failed at its last attempt, or for good.
+	// A step failed at its last attempt.
 	DlqReason_DLQ_REASON_MAX_RETRIES_EXCEEDED DlqReason = 2
 	// Its steps wait for each other.
 	DlqReason_DLQ_REASON_DEPENDENCY_CYCLE_DETECTED DlqReason = 3
@@ -103,6 +103,8 @@ const (
 	DlqReason_DLQ_REASON_WORKER_UNAVAILABLE DlqReason = 4
 	// An operator put it there.
 	DlqReason_DLQ_REASON_MANUAL_DLQ DlqReason = 5
+	// A step failed in a way that no attempt mends. Beyond the original contract.
+	DlqReason_DLQ_REASON_PERMANENT_FAILURE DlqReason = 6
 )
 
 // Enum value maps for DlqReason.
@@ -114,6 +116,7 @@ var (
 		3: "DLQ_REASON_DEPENDENCY_CYCLE_DETECTED",
 		4: "DLQ_REASON_WORKER_UNAVAILABLE",
 		5: "DLQ_REASON_MANUAL_DLQ",
+		6: "DLQ_REASON_PERMANENT_FAILURE",
 	}
 	DlqReason_value = map[string]int32{
 		"DLQ_REASON_UNSPECIFIED":               0,
@@ -122,6 +125,7 @@ var (
 		"DLQ_REASON_DEPENDENCY_CYCLE_DETECTED": 3,
 		"DLQ_REASON_WORKER_UNAVAILABLE":        4,
 		"DLQ_REASON_MANUAL_DLQ":                5,
+		"DLQ_REASON_PERMANENT_FAILURE":         6,
 	}
 )
 
@@ -219,7 +223,20 @@ type ListDlqEntriesRequest struct {
 	// The most rows to return; 50 when absent.
 	Limit *int32 `protobuf:"varint,2,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
 	// How many rows to skip; 0 when absent.
-	Offset        *int32 `protobuf:"varint,3,opt,name=offset,proto3,oneof" json:"offset,omitempty"`
+	Offset *int32 `protobuf:"varint,3,opt,name=offset,proto3,oneof" json:"offset,omitempty"`
+	// Only entries with one of these reasons. Beyond the original contract, like
+	// all that follow.
+	Reasons []DlqReason `protobuf:"varint,100,rep,packed,name=reasons,proto3,enum=tasker.v1.DlqReason" json:"reasons,omitempty"`
+	// Only of tasks of this namespace.
+	Namespace *string `protobuf:"bytes,101,opt,name=namespace,proto3,oneof" json:"namespace,omitempty"`
+	// Only of tasks of templates with this name.
+	Name *string `protobuf:"bytes,102,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// Only of tasks of this version of a template.
+	Version *string `protobuf:"bytes,103,opt,name=version,proto3,oneof" json:"version,omitempty"`
+	// Only entries that hold a failure with this fingerprint.
+	Fingerprint *string `protobuf:"bytes,104,opt,name=fingerprint,proto3,oneof" json:"fingerprint,omitempty"`
+	// Only entries made in this span.
+	DlqTimestamp  *TimestampRange `protobuf:"bytes,105,opt,name=dlq_timestamp,json=dlqTimestamp,proto3,oneof" json:"dlq_timestamp,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +290,48 @@ func (x *ListDlqEntriesRequest) GetOffset() int32 {
 		return *x.Offset
 	}
 	return 0
+}
+
+func (x *ListDlqEntriesRequest) GetReasons() []DlqReason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *ListDlqEntriesRequest) GetNamespace() string {
+	if x != nil && x.Namespace != nil {
+		return *x.Namespace
+	}
+	return ""
+}
+
+func (x *ListDlqEntriesRequest) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *ListDlqEntriesRequest) GetVersion() string {
+	if x != nil && x.Version != nil {
+		return *x.Version
+	}
+	return ""
+}
+
+func (x *ListDlqEntriesRequest) GetFingerprint() string {
+	if x != nil && x.Fingerprint != nil {
+		return *x.Fingerprint
+	}
+	return ""
+}
+
+func (x *ListDlqEntriesRequest) GetDlqTimestamp() *TimestampRange {
+	if x != nil {
+		return x.DlqTimestamp
+	}
+	return nil
 }
 
 // ListDlqEntriesResponse is a page of dead letters.
@@ -854,7 +913,18 @@ type DlqEntry struct {
 	// When it was made.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When it last changed.
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// Which dead letter of the task it is, counted from 1. Beyond the original
+	// contract, like all that follow.
+	Ordinal int32 `protobuf:"varint,100,opt,name=ordinal,proto3" json:"ordinal,omitempty"`
+	// The namespace.
+	Namespace string `protobuf:"bytes,101,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The template's name.
+	Name string `protobuf:"bytes,102,opt,name=name,proto3" json:"name,omitempty"`
+	// The template's version.
+	Version string `protobuf:"bytes,103,opt,name=version,proto3" json:"version,omitempty"`
+	// Of the first failure; absent for none.
+	Fingerprint   *string `protobuf:"bytes,104,opt,name=fingerprint,proto3,oneof" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -978,6 +1048,41 @@ func (x *DlqEntry) GetUpdatedAt() *timestamppb.Timestamp {
 		return x.UpdatedAt
 	}
 	return nil
+}
+
+func (x *DlqEntry) GetOrdinal() int32 {
+	if x != nil {
+		return x.Ordinal
+	}
+	return 0
+}
+
+func (x *DlqEntry) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *DlqEntry) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DlqEntry) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *DlqEntry) GetFingerprint() string {
+	if x != nil && x.Fingerprint != nil {
+		return *x.Fingerprint
+	}
+	return ""
 }
 
 // DlqStats is the counts for one reason.
@@ -1356,14 +1461,27 @@ var File_tasker_v1_dlq_proto protoreflect.FileDescriptor
 
 const file_tasker_v1_dlq_proto_rawDesc = "" +
 	"\n" +
-	"\x13tasker/v1/dlq.proto\x12\ttasker.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x01\n" +
+	"\x13tasker/v1/dlq.proto\x12\ttasker.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tasker/v1/common.proto\"\x88\x04\n" +
 	"\x15ListDlqEntriesRequest\x12P\n" +
 	"\x11resolution_status\x18\x01 \x01(\x0e2\x1e.tasker.v1.DlqResolutionStatusH\x00R\x10resolutionStatus\x88\x01\x01\x12\x19\n" +
 	"\x05limit\x18\x02 \x01(\x05H\x01R\x05limit\x88\x01\x01\x12\x1b\n" +
-	"\x06offset\x18\x03 \x01(\x05H\x02R\x06offset\x88\x01\x01B\x14\n" +
+	"\x06offset\x18\x03 \x01(\x05H\x02R\x06offset\x88\x01\x01\x12.\n" +
+	"\areasons\x18d \x03(\x0e2\x14.tasker.v1.DlqReasonR\areasons\x12!\n" +
+	"\tnamespace\x18e \x01(\tH\x03R\tnamespace\x88\x01\x01\x12\x17\n" +
+	"\x04name\x18f \x01(\tH\x04R\x04name\x88\x01\x01\x12\x1d\n" +
+	"\aversion\x18g \x01(\tH\x05R\aversion\x88\x01\x01\x12%\n" +
+	"\vfingerprint\x18h \x01(\tH\x06R\vfingerprint\x88\x01\x01\x12C\n" +
+	"\rdlq_timestamp\x18i \x01(\v2\x19.tasker.v1.TimestampRangeH\aR\fdlqTimestamp\x88\x01\x01B\x14\n" +
 	"\x12_resolution_statusB\b\n" +
 	"\x06_limitB\t\n" +
-	"\a_offset\"G\n" +
+	"\a_offsetB\f\n" +
+	"\n" +
+	"_namespaceB\a\n" +
+	"\x05_nameB\n" +
+	"\n" +
+	"\b_versionB\x0e\n" +
+	"\f_fingerprintB\x10\n" +
+	"\x0e_dlq_timestamp\"G\n" +
 	"\x16ListDlqEntriesResponse\x12-\n" +
 	"\aentries\x18\x01 \x03(\v2\x13.tasker.v1.DlqEntryR\aentries\"7\n" +
 	"\x18GetDlqEntryByTaskRequest\x12\x1b\n" +
@@ -1397,7 +1515,7 @@ const file_tasker_v1_dlq_proto_rawDesc = "" +
 	"\x05limit\x18\x01 \x01(\x05H\x00R\x05limit\x88\x01\x01B\b\n" +
 	"\x06_limit\"_\n" +
 	"\x1eGetStalenessMonitoringResponse\x12=\n" +
-	"\aentries\x18\x01 \x03(\v2#.tasker.v1.StalenessMonitoringEntryR\aentries\"\x9a\x06\n" +
+	"\aentries\x18\x01 \x03(\v2#.tasker.v1.StalenessMonitoringEntryR\aentries\"\xb7\a\n" +
 	"\bDlqEntry\x12$\n" +
 	"\x0edlq_entry_uuid\x18\x01 \x01(\tR\fdlqEntryUuid\x12\x1b\n" +
 	"\ttask_uuid\x18\x02 \x01(\tR\btaskUuid\x12%\n" +
@@ -1416,11 +1534,17 @@ const file_tasker_v1_dlq_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAtB\x17\n" +
+	"updated_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
+	"\aordinal\x18d \x01(\x05R\aordinal\x12\x1c\n" +
+	"\tnamespace\x18e \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18f \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18g \x01(\tR\aversion\x12%\n" +
+	"\vfingerprint\x18h \x01(\tH\x04R\vfingerprint\x88\x01\x01B\x17\n" +
 	"\x15_resolution_timestampB\x13\n" +
 	"\x11_resolution_notesB\x0e\n" +
 	"\f_resolved_byB\v\n" +
-	"\t_metadata\"\x86\x04\n" +
+	"\t_metadataB\x0e\n" +
+	"\f_fingerprint\"\x86\x04\n" +
 	"\bDlqStats\x123\n" +
 	"\n" +
 	"dlq_reason\x18\x01 \x01(\x0e2\x14.tasker.v1.DlqReasonR\tdlqReason\x12#\n" +
@@ -1472,14 +1596,15 @@ const file_tasker_v1_dlq_proto_rawDesc = "" +
 	"\x1dDLQ_RESOLUTION_STATUS_PENDING\x10\x01\x12+\n" +
 	"'DLQ_RESOLUTION_STATUS_MANUALLY_RESOLVED\x10\x02\x12,\n" +
 	"(DLQ_RESOLUTION_STATUS_PERMANENTLY_FAILED\x10\x03\x12#\n" +
-	"\x1fDLQ_RESOLUTION_STATUS_CANCELLED\x10\x04*\xd6\x01\n" +
+	"\x1fDLQ_RESOLUTION_STATUS_CANCELLED\x10\x04*\xf8\x01\n" +
 	"\tDlqReason\x12\x1a\n" +
 	"\x16DLQ_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cDLQ_REASON_STALENESS_TIMEOUT\x10\x01\x12#\n" +
 	"\x1fDLQ_REASON_MAX_RETRIES_EXCEEDED\x10\x02\x12(\n" +
 	"$DLQ_REASON_DEPENDENCY_CYCLE_DETECTED\x10\x03\x12!\n" +
 	"\x1dDLQ_REASON_WORKER_UNAVAILABLE\x10\x04\x12\x19\n" +
-	"\x15DLQ_REASON_MANUAL_DLQ\x10\x05*\xad\x01\n" +
+	"\x15DLQ_REASON_MANUAL_DLQ\x10\x05\x12 \n" +
+	"\x1cDLQ_REASON_PERMANENT_FAILURE\x10\x06*\xad\x01\n" +
 	"\x15StalenessHealthStatus\x12'\n" +
 	"#STALENESS_HEALTH_STATUS_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fSTALENESS_HEALTH_STATUS_HEALTHY\x10\x01\x12#\n" +
@@ -1528,49 +1653,52 @@ var file_tasker_v1_dlq_proto_goTypes = []any{
 	(*DlqStats)(nil),                         // 16: tasker.v1.DlqStats
 	(*DlqInvestigationQueueEntry)(nil),       // 17: tasker.v1.DlqInvestigationQueueEntry
 	(*StalenessMonitoringEntry)(nil),         // 18: tasker.v1.StalenessMonitoringEntry
-	(*structpb.Struct)(nil),                  // 19: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),            // 20: google.protobuf.Timestamp
+	(*TimestampRange)(nil),                   // 19: tasker.v1.TimestampRange
+	(*structpb.Struct)(nil),                  // 20: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),            // 21: google.protobuf.Timestamp
 }
 var file_tasker_v1_dlq_proto_depIdxs = []int32{
 	0,  // 0: tasker.v1.ListDlqEntriesRequest.resolution_status:type_name -> tasker.v1.DlqResolutionStatus
-	15, // 1: tasker.v1.ListDlqEntriesResponse.entries:type_name -> tasker.v1.DlqEntry
-	15, // 2: tasker.v1.GetDlqEntryByTaskResponse.entry:type_name -> tasker.v1.DlqEntry
-	0,  // 3: tasker.v1.UpdateDlqInvestigationRequest.resolution_status:type_name -> tasker.v1.DlqResolutionStatus
-	19, // 4: tasker.v1.UpdateDlqInvestigationRequest.metadata:type_name -> google.protobuf.Struct
-	16, // 5: tasker.v1.GetDlqStatsResponse.stats:type_name -> tasker.v1.DlqStats
-	17, // 6: tasker.v1.GetDlqInvestigationQueueResponse.entries:type_name -> tasker.v1.DlqInvestigationQueueEntry
-	18, // 7: tasker.v1.GetStalenessMonitoringResponse.entries:type_name -> tasker.v1.StalenessMonitoringEntry
-	1,  // 8: tasker.v1.DlqEntry.dlq_reason:type_name -> tasker.v1.DlqReason
-	20, // 9: tasker.v1.DlqEntry.dlq_timestamp:type_name -> google.protobuf.Timestamp
-	0,  // 10: tasker.v1.DlqEntry.resolution_status:type_name -> tasker.v1.DlqResolutionStatus
-	20, // 11: tasker.v1.DlqEntry.resolution_timestamp:type_name -> google.protobuf.Timestamp
-	19, // 12: tasker.v1.DlqEntry.task_snapshot:type_name -> google.protobuf.Struct
-	19, // 13: tasker.v1.DlqEntry.metadata:type_name -> google.protobuf.Struct
-	20, // 14: tasker.v1.DlqEntry.created_at:type_name -> google.protobuf.Timestamp
-	20, // 15: tasker.v1.DlqEntry.updated_at:type_name -> google.protobuf.Timestamp
-	1,  // 16: tasker.v1.DlqStats.dlq_reason:type_name -> tasker.v1.DlqReason
-	20, // 17: tasker.v1.DlqStats.oldest_entry:type_name -> google.protobuf.Timestamp
-	20, // 18: tasker.v1.DlqStats.newest_entry:type_name -> google.protobuf.Timestamp
-	1,  // 19: tasker.v1.DlqInvestigationQueueEntry.dlq_reason:type_name -> tasker.v1.DlqReason
-	20, // 20: tasker.v1.DlqInvestigationQueueEntry.dlq_timestamp:type_name -> google.protobuf.Timestamp
-	2,  // 21: tasker.v1.StalenessMonitoringEntry.health_status:type_name -> tasker.v1.StalenessHealthStatus
-	3,  // 22: tasker.v1.DlqService.ListEntries:input_type -> tasker.v1.ListDlqEntriesRequest
-	5,  // 23: tasker.v1.DlqService.GetEntryByTask:input_type -> tasker.v1.GetDlqEntryByTaskRequest
-	7,  // 24: tasker.v1.DlqService.UpdateInvestigation:input_type -> tasker.v1.UpdateDlqInvestigationRequest
-	9,  // 25: tasker.v1.DlqService.GetStats:input_type -> tasker.v1.GetDlqStatsRequest
-	11, // 26: tasker.v1.DlqService.GetInvestigationQueue:input_type -> tasker.v1.GetDlqInvestigationQueueRequest
-	13, // 27: tasker.v1.DlqService.GetStalenessMonitoring:input_type -> tasker.v1.GetStalenessMonitoringRequest
-	4,  // 28: tasker.v1.DlqService.ListEntries:output_type -> tasker.v1.ListDlqEntriesResponse
-	6,  // 29: tasker.v1.DlqService.GetEntryByTask:output_type -> tasker.v1.GetDlqEntryByTaskResponse
-	8,  // 30: tasker.v1.DlqService.UpdateInvestigation:output_type -> tasker.v1.UpdateDlqInvestigationResponse
-	10, // 31: tasker.v1.DlqService.GetStats:output_type -> tasker.v1.GetDlqStatsResponse
-	12, // 32: tasker.v1.DlqService.GetInvestigationQueue:output_type -> tasker.v1.GetDlqInvestigationQueueResponse
-	14, // 33: tasker.v1.DlqService.GetStalenessMonitoring:output_type -> tasker.v1.GetStalenessMonitoringResponse
-	28, // [28:34] is the sub-list for method output_type
-	22, // [22:28] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	1,  // 1: tasker.v1.ListDlqEntriesRequest.reasons:type_name -> tasker.v1.DlqReason
+	19, // 2: tasker.v1.ListDlqEntriesRequest.dlq_timestamp:type_name -> tasker.v1.TimestampRange
+	15, // 3: tasker.v1.ListDlqEntriesResponse.entries:type_name -> tasker.v1.DlqEntry
+	15, // 4: tasker.v1.GetDlqEntryByTaskResponse.entry:type_name -> tasker.v1.DlqEntry
+	0,  // 5: tasker.v1.UpdateDlqInvestigationRequest.resolution_status:type_name -> tasker.v1.DlqResolutionStatus
+	20, // 6: tasker.v1.UpdateDlqInvestigationRequest.metadata:type_name -> google.protobuf.Struct
+	16, // 7: tasker.v1.GetDlqStatsResponse.stats:type_name -> tasker.v1.DlqStats
+	17, // 8: tasker.v1.GetDlqInvestigationQueueResponse.entries:type_name -> tasker.v1.DlqInvestigationQueueEntry
+	18, // 9: tasker.v1.GetStalenessMonitoringResponse.entries:type_name -> tasker.v1.StalenessMonitoringEntry
+	1,  // 10: tasker.v1.DlqEntry.dlq_reason:type_name -> tasker.v1.DlqReason
+	21, // 11: tasker.v1.DlqEntry.dlq_timestamp:type_name -> google.protobuf.Timestamp
+	0,  // 12: tasker.v1.DlqEntry.resolution_status:type_name -> tasker.v1.DlqResolutionStatus
+	21, // 13: tasker.v1.DlqEntry.resolution_timestamp:type_name -> google.protobuf.Timestamp
+	20, // 14: tasker.v1.DlqEntry.task_snapshot:type_name -> google.protobuf.Struct
+	20, // 15: tasker.v1.DlqEntry.metadata:type_name -> google.protobuf.Struct
+	21, // 16: tasker.v1.DlqEntry.created_at:type_name -> google.protobuf.Timestamp
+	21, // 17: tasker.v1.DlqEntry.updated_at:type_name -> google.protobuf.Timestamp
+	1,  // 18: tasker.v1.DlqStats.dlq_reason:type_name -> tasker.v1.DlqReason
+	21, // 19: tasker.v1.DlqStats.oldest_entry:type_name -> google.protobuf.Timestamp
+	21, // 20: tasker.v1.DlqStats.newest_entry:type_name -> google.protobuf.Timestamp
+	1,  // 21: tasker.v1.DlqInvestigationQueueEntry.dlq_reason:type_name -> tasker.v1.DlqReason
+	21, // 22: tasker.v1.DlqInvestigationQueueEntry.dlq_timestamp:type_name -> google.protobuf.Timestamp
+	2,  // 23: tasker.v1.StalenessMonitoringEntry.health_status:type_name -> tasker.v1.StalenessHealthStatus
+	3,  // 24: tasker.v1.DlqService.ListEntries:input_type -> tasker.v1.ListDlqEntriesRequest
+	5,  // 25: tasker.v1.DlqService.GetEntryByTask:input_type -> tasker.v1.GetDlqEntryByTaskRequest
+	7,  // 26: tasker.v1.DlqService.UpdateInvestigation:input_type -> tasker.v1.UpdateDlqInvestigationRequest
+	9,  // 27: tasker.v1.DlqService.GetStats:input_type -> tasker.v1.GetDlqStatsRequest
+	11, // 28: tasker.v1.DlqService.GetInvestigationQueue:input_type -> tasker.v1.GetDlqInvestigationQueueRequest
+	13, // 29: tasker.v1.DlqService.GetStalenessMonitoring:input_type -> tasker.v1.GetStalenessMonitoringRequest
+	4,  // 30: tasker.v1.DlqService.ListEntries:output_type -> tasker.v1.ListDlqEntriesResponse
+	6,  // 31: tasker.v1.DlqService.GetEntryByTask:output_type -> tasker.v1.GetDlqEntryByTaskResponse
+	8,  // 32: tasker.v1.DlqService.UpdateInvestigation:output_type -> tasker.v1.UpdateDlqInvestigationResponse
+	10, // 33: tasker.v1.DlqService.GetStats:output_type -> tasker.v1.GetDlqStatsResponse
+	12, // 34: tasker.v1.DlqService.GetInvestigationQueue:output_type -> tasker.v1.GetDlqInvestigationQueueResponse
+	14, // 35: tasker.v1.DlqService.GetStalenessMonitoring:output_type -> tasker.v1.GetStalenessMonitoringResponse
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_tasker_v1_dlq_proto_init() }
@@ -1578,6 +1706,7 @@ func file_tasker_v1_dlq_proto_init() {
 	if File_tasker_v1_dlq_proto != nil {
 		return
 	}
+	file_tasker_v1_common_proto_init()
 	file_tasker_v1_dlq_proto_msgTypes[0].OneofWrappers = []any{}
 	file_tasker_v1_dlq_proto_msgTypes[4].OneofWrappers = []any{}
 	file_tasker_v1_dlq_proto_msgTypes[8].OneofWrappers = []any{}

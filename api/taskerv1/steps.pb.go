@@ -300,7 +300,10 @@ type ResolveStepRequest struct {
 	// The result to record; needed to complete, not read otherwise.
 	Result *structpb.Struct `protobuf:"bytes,6,opt,name=result,proto3,oneof" json:"result,omitempty"`
 	// Facts to record beside the result.
-	Metadata      *structpb.Struct `protobuf:"bytes,7,opt,name=metadata,proto3,oneof" json:"metadata,omitempty"`
+	Metadata *structpb.Struct `protobuf:"bytes,7,opt,name=metadata,proto3,oneof" json:"metadata,omitempty"`
+	// To reset only: what the handler gets from now on instead of its
+	// initialization; as it is when absent. Beyond the original contract.
+	Inputs        *structpb.Struct `protobuf:"bytes,100,opt,name=inputs,proto3,oneof" json:"inputs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +383,13 @@ func (x *ResolveStepRequest) GetResult() *structpb.Struct {
 func (x *ResolveStepRequest) GetMetadata() *structpb.Struct {
 	if x != nil {
 		return x.Metadata
+	}
+	return nil
+}
+
+func (x *ResolveStepRequest) GetInputs() *structpb.Struct {
+	if x != nil {
+		return x.Inputs
 	}
 	return nil
 }
@@ -531,7 +541,7 @@ func (x *GetStepAuditResponse) GetAuditRecords() []*StepAuditRecord {
 	return nil
 }
 
-// StepAuditRecord is one settled attempt.
+// StepAuditRecord is one settled attempt, or what a person did.
 type StepAuditRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The record's id.
@@ -559,7 +569,22 @@ type StepAuditRecord struct {
 	// The state before.
 	FromState *StepState `protobuf:"varint,12,opt,name=from_state,json=fromState,proto3,enum=tasker.v1.StepState,oneof" json:"from_state,omitempty"`
 	// The state after.
-	ToState       StepState `protobuf:"varint,13,opt,name=to_state,json=toState,proto3,enum=tasker.v1.StepState" json:"to_state,omitempty"`
+	ToState StepState `protobuf:"varint,13,opt,name=to_state,json=toState,proto3,enum=tasker.v1.StepState" json:"to_state,omitempty"`
+	// States passed through on the way. Beyond the original contract.
+	Path []StepState `protobuf:"varint,100,rep,packed,name=path,proto3,enum=tasker.v1.StepState" json:"path,omitempty"`
+	// Which attempt it was, counted from 1. Beyond the original contract.
+	Attempt int32 `protobuf:"varint,101,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Which dispatch it was, counted from 1. Beyond the original contract.
+	Dispatch int32 `protobuf:"varint,102,opt,name=dispatch,proto3" json:"dispatch,omitempty"`
+	// Who acted by hand. Beyond the original contract.
+	By *string `protobuf:"bytes,103,opt,name=by,proto3,oneof" json:"by,omitempty"`
+	// Why. Beyond the original contract.
+	Reason *string `protobuf:"bytes,104,opt,name=reason,proto3,oneof" json:"reason,omitempty"`
+	// What went wrong. Beyond the original contract.
+	Error *structpb.Struct `protobuf:"bytes,105,opt,name=error,proto3,oneof" json:"error,omitempty"`
+	// The server that held the lease, by number; 0 for none. Beyond the original
+	// contract.
+	Server        int32 `protobuf:"varint,106,opt,name=server,proto3" json:"server,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -685,6 +710,55 @@ func (x *StepAuditRecord) GetToState() StepState {
 	return StepState_STEP_STATE_UNSPECIFIED
 }
 
+func (x *StepAuditRecord) GetPath() []StepState {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *StepAuditRecord) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *StepAuditRecord) GetDispatch() int32 {
+	if x != nil {
+		return x.Dispatch
+	}
+	return 0
+}
+
+func (x *StepAuditRecord) GetBy() string {
+	if x != nil && x.By != nil {
+		return *x.By
+	}
+	return ""
+}
+
+func (x *StepAuditRecord) GetReason() string {
+	if x != nil && x.Reason != nil {
+		return *x.Reason
+	}
+	return ""
+}
+
+func (x *StepAuditRecord) GetError() *structpb.Struct {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+func (x *StepAuditRecord) GetServer() int32 {
+	if x != nil {
+		return x.Server
+	}
+	return 0
+}
+
 var File_tasker_v1_steps_proto protoreflect.FileDescriptor
 
 const file_tasker_v1_steps_proto_rawDesc = "" +
@@ -701,7 +775,7 @@ const file_tasker_v1_steps_proto_rawDesc = "" +
 	"\x05steps\x18\x01 \x03(\v2\x0f.tasker.v1.StepR\x05steps\x12=\n" +
 	"\n" +
 	"pagination\x18\x02 \x01(\v2\x1d.tasker.v1.PaginationResponseR\n" +
-	"pagination\"\xd3\x02\n" +
+	"pagination\"\x94\x03\n" +
 	"\x12ResolveStepRequest\x12\x1b\n" +
 	"\ttask_uuid\x18\x01 \x01(\tR\btaskUuid\x12\x1b\n" +
 	"\tstep_uuid\x18\x02 \x01(\tR\bstepUuid\x12@\n" +
@@ -710,16 +784,18 @@ const file_tasker_v1_steps_proto_rawDesc = "" +
 	"\fperformed_by\x18\x04 \x01(\tR\vperformedBy\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x124\n" +
 	"\x06result\x18\x06 \x01(\v2\x17.google.protobuf.StructH\x00R\x06result\x88\x01\x01\x128\n" +
-	"\bmetadata\x18\a \x01(\v2\x17.google.protobuf.StructH\x01R\bmetadata\x88\x01\x01B\t\n" +
+	"\bmetadata\x18\a \x01(\v2\x17.google.protobuf.StructH\x01R\bmetadata\x88\x01\x01\x124\n" +
+	"\x06inputs\x18d \x01(\v2\x17.google.protobuf.StructH\x02R\x06inputs\x88\x01\x01B\t\n" +
 	"\a_resultB\v\n" +
-	"\t_metadata\":\n" +
+	"\t_metadataB\t\n" +
+	"\a_inputs\":\n" +
 	"\x13ResolveStepResponse\x12#\n" +
 	"\x04step\x18\x01 \x01(\v2\x0f.tasker.v1.StepR\x04step\"O\n" +
 	"\x13GetStepAuditRequest\x12\x1b\n" +
 	"\ttask_uuid\x18\x01 \x01(\tR\btaskUuid\x12\x1b\n" +
 	"\tstep_uuid\x18\x02 \x01(\tR\bstepUuid\"W\n" +
 	"\x14GetStepAuditResponse\x12?\n" +
-	"\raudit_records\x18\x01 \x03(\v2\x1a.tasker.v1.StepAuditRecordR\fauditRecords\"\xfe\x04\n" +
+	"\raudit_records\x18\x01 \x03(\v2\x1a.tasker.v1.StepAuditRecordR\fauditRecords\"\xf8\x06\n" +
 	"\x0fStepAuditRecord\x12\x1d\n" +
 	"\n" +
 	"audit_uuid\x18\x01 \x01(\tR\tauditUuid\x12\x1b\n" +
@@ -738,12 +814,22 @@ const file_tasker_v1_steps_proto_rawDesc = "" +
 	"\tstep_name\x18\v \x01(\tR\bstepName\x128\n" +
 	"\n" +
 	"from_state\x18\f \x01(\x0e2\x14.tasker.v1.StepStateH\x04R\tfromState\x88\x01\x01\x12/\n" +
-	"\bto_state\x18\r \x01(\x0e2\x14.tasker.v1.StepStateR\atoStateB\x0e\n" +
+	"\bto_state\x18\r \x01(\x0e2\x14.tasker.v1.StepStateR\atoState\x12(\n" +
+	"\x04path\x18d \x03(\x0e2\x14.tasker.v1.StepStateR\x04path\x12\x18\n" +
+	"\aattempt\x18e \x01(\x05R\aattempt\x12\x1a\n" +
+	"\bdispatch\x18f \x01(\x05R\bdispatch\x12\x13\n" +
+	"\x02by\x18g \x01(\tH\x05R\x02by\x88\x01\x01\x12\x1b\n" +
+	"\x06reason\x18h \x01(\tH\x06R\x06reason\x88\x01\x01\x122\n" +
+	"\x05error\x18i \x01(\v2\x17.google.protobuf.StructH\aR\x05error\x88\x01\x01\x12\x16\n" +
+	"\x06server\x18j \x01(\x05R\x06serverB\x0e\n" +
 	"\f_worker_uuidB\x11\n" +
 	"\x0f_correlation_idB\x14\n" +
 	"\x12_execution_time_msB\t\n" +
 	"\a_resultB\r\n" +
-	"\v_from_state*\xc9\x01\n" +
+	"\v_from_stateB\x05\n" +
+	"\x03_byB\t\n" +
+	"\a_reasonB\b\n" +
+	"\x06_error*\xc9\x01\n" +
 	"\x14StepManualActionType\x12'\n" +
 	"#STEP_MANUAL_ACTION_TYPE_UNSPECIFIED\x10\x00\x12+\n" +
 	"'STEP_MANUAL_ACTION_TYPE_RESET_FOR_RETRY\x10\x01\x12,\n" +
@@ -793,25 +879,28 @@ var file_tasker_v1_steps_proto_depIdxs = []int32{
 	0,  // 3: tasker.v1.ResolveStepRequest.action_type:type_name -> tasker.v1.StepManualActionType
 	12, // 4: tasker.v1.ResolveStepRequest.result:type_name -> google.protobuf.Struct
 	12, // 5: tasker.v1.ResolveStepRequest.metadata:type_name -> google.protobuf.Struct
-	10, // 6: tasker.v1.ResolveStepResponse.step:type_name -> tasker.v1.Step
-	9,  // 7: tasker.v1.GetStepAuditResponse.audit_records:type_name -> tasker.v1.StepAuditRecord
-	13, // 8: tasker.v1.StepAuditRecord.recorded_at:type_name -> google.protobuf.Timestamp
-	12, // 9: tasker.v1.StepAuditRecord.result:type_name -> google.protobuf.Struct
-	14, // 10: tasker.v1.StepAuditRecord.from_state:type_name -> tasker.v1.StepState
-	14, // 11: tasker.v1.StepAuditRecord.to_state:type_name -> tasker.v1.StepState
-	1,  // 12: tasker.v1.StepService.GetStep:input_type -> tasker.v1.GetStepRequest
-	3,  // 13: tasker.v1.StepService.ListSteps:input_type -> tasker.v1.ListStepsRequest
-	5,  // 14: tasker.v1.StepService.ResolveStep:input_type -> tasker.v1.ResolveStepRequest
-	7,  // 15: tasker.v1.StepService.GetStepAudit:input_type -> tasker.v1.GetStepAuditRequest
-	2,  // 16: tasker.v1.StepService.GetStep:output_type -> tasker.v1.GetStepResponse
-	4,  // 17: tasker.v1.StepService.ListSteps:output_type -> tasker.v1.ListStepsResponse
-	6,  // 18: tasker.v1.StepService.ResolveStep:output_type -> tasker.v1.ResolveStepResponse
-	8,  // 19: tasker.v1.StepService.GetStepAudit:output_type -> tasker.v1.GetStepAuditResponse
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 6: tasker.v1.ResolveStepRequest.inputs:type_name -> google.protobuf.Struct
+	10, // 7: tasker.v1.ResolveStepResponse.step:type_name -> tasker.v1.Step
+	9,  // 8: tasker.v1.GetStepAuditResponse.audit_records:type_name -> tasker.v1.StepAuditRecord
+	13, // 9: tasker.v1.StepAuditRecord.recorded_at:type_name -> google.protobuf.Timestamp
+	12, // 10: tasker.v1.StepAuditRecord.result:type_name -> google.protobuf.Struct
+	14, // 11: tasker.v1.StepAuditRecord.from_state:type_name -> tasker.v1.StepState
+	14, // 12: tasker.v1.StepAuditRecord.to_state:type_name -> tasker.v1.StepState
+	14, // 13: tasker.v1.StepAuditRecord.path:type_name -> tasker.v1.StepState
+	12, // 14: tasker.v1.StepAuditRecord.error:type_name -> google.protobuf.Struct
+	1,  // 15: tasker.v1.StepService.GetStep:input_type -> tasker.v1.GetStepRequest
+	3,  // 16: tasker.v1.StepService.ListSteps:input_type -> tasker.v1.ListStepsRequest
+	5,  // 17: tasker.v1.StepService.ResolveStep:input_type -> tasker.v1.ResolveStepRequest
+	7,  // 18: tasker.v1.StepService.GetStepAudit:input_type -> tasker.v1.GetStepAuditRequest
+	2,  // 19: tasker.v1.StepService.GetStep:output_type -> tasker.v1.GetStepResponse
+	4,  // 20: tasker.v1.StepService.ListSteps:output_type -> tasker.v1.ListStepsResponse
+	6,  // 21: tasker.v1.StepService.ResolveStep:output_type -> tasker.v1.ResolveStepResponse
+	8,  // 22: tasker.v1.StepService.GetStepAudit:output_type -> tasker.v1.GetStepAuditResponse
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tasker_v1_steps_proto_init() }

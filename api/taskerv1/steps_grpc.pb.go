@@ -41,7 +41,8 @@ type StepServiceClient interface {
 	//
 	// INVALID_ARGUMENT: the step's state does not allow the action.
 	ResolveStep(ctx context.Context, in *ResolveStepRequest, opts ...grpc.CallOption) (*ResolveStepResponse, error)
-	// GetStepAudit returns the settled attempts of a step. Needs steps:read.
+	// GetStepAudit returns the settled attempts of a step, and what people did to
+	// it. Needs steps:read.
 	GetStepAudit(ctx context.Context, in *GetStepAuditRequest, opts ...grpc.CallOption) (*GetStepAuditResponse, error)
 }
 
@@ -107,7 +108,8 @@ type StepServiceServer interface {
 	//
 	// INVALID_ARGUMENT: the step's state does not allow the action.
 	ResolveStep(context.Context, *ResolveStepRequest) (*ResolveStepResponse, error)
-	// GetStepAudit returns the settled attempts of a step. Needs steps:read.
+	// GetStepAudit returns the settled attempts of a step, and what people did to
+	// it. Needs steps:read.
 	GetStepAudit(context.Context, *GetStepAuditRequest) (*GetStepAuditResponse, error)
 	mustEmbedUnimplementedStepServiceServer()
 }

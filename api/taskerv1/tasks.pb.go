@@ -112,8 +112,19 @@ type CreateTaskRequest struct {
 	Tags []string `protobuf:"bytes,10,rep,name=tags,proto3" json:"tags,omitempty"`
 	// The correlation id of what caused this task.
 	ParentCorrelationId *string `protobuf:"bytes,11,opt,name=parent_correlation_id,json=parentCorrelationId,proto3,oneof" json:"parent_correlation_id,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Identity of the task, instead of its context. Beyond the original contract.
+	IdempotencyKey *string `protobuf:"bytes,100,opt,name=idempotency_key,json=idempotencyKey,proto3,oneof" json:"idempotency_key,omitempty"`
+	// Nothing of the task runs before; at once when absent. Beyond the original
+	// contract.
+	StartAt *timestamppb.Timestamp `protobuf:"bytes,101,opt,name=start_at,json=startAt,proto3,oneof" json:"start_at,omitempty"`
+	// The task fails if it has not ended by then; what the template says when
+	// absent. Beyond the original contract.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,102,opt,name=deadline,proto3,oneof" json:"deadline,omitempty"`
+	// reject, the default: ALREADY_EXISTS where a task has the identity. return:
+	// that task is the answer. Beyond the original contract.
+	OnDuplicate   *string `protobuf:"bytes,103,opt,name=on_duplicate,json=onDuplicate,proto3,oneof" json:"on_duplicate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateTaskRequest) Reset() {
@@ -223,13 +234,43 @@ func (x *CreateTaskRequest) GetParentCorrelationId() string {
 	return ""
 }
 
+func (x *CreateTaskRequest) GetIdempotencyKey() string {
+	if x != nil && x.IdempotencyKey != nil {
+		return *x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *CreateTaskRequest) GetStartAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartAt
+	}
+	return nil
+}
+
+func (x *CreateTaskRequest) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *CreateTaskRequest) GetOnDuplicate() string {
+	if x != nil && x.OnDuplicate != nil {
+		return *x.OnDuplicate
+	}
+	return ""
+}
+
 // CreateTaskResponse is the task made.
 type CreateTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The task made.
 	Task *Task `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	// How near the server is to its limits.
-	Backpressure  *BackpressureStatus `protobuf:"bytes,2,opt,name=backpressure,proto3,oneof" json:"backpressure,omitempty"`
+	Backpressure *BackpressureStatus `protobuf:"bytes,2,opt,name=backpressure,proto3,oneof" json:"backpressure,omitempty"`
+	// The task was there before; see on_duplicate. Beyond the original contract.
+	Existed       bool `protobuf:"varint,100,opt,name=existed,proto3" json:"existed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -276,6 +317,13 @@ func (x *CreateTaskResponse) GetBackpressure() *BackpressureStatus {
 		return x.Backpressure
 	}
 	return nil
+}
+
+func (x *CreateTaskResponse) GetExisted() bool {
+	if x != nil {
+		return x.Existed
+	}
+	return false
 }
 
 // GetTaskRequest names a task.
@@ -1045,7 +1093,11 @@ type Task struct {
 	// How much is done: 0 to 100, two decimals.
 	CompletionPercentage float64 `protobuf:"fixed64,25,opt,name=completion_percentage,json=completionPercentage,proto3" json:"completion_percentage,omitempty"`
 	// healthy, recovering, blocked or unknown.
-	HealthStatus  string `protobuf:"bytes,26,opt,name=health_status,json=healthStatus,proto3" json:"health_status,omitempty"`
+	HealthStatus string `protobuf:"bytes,26,opt,name=health_status,json=healthStatus,proto3" json:"health_status,omitempty"`
+	// Nothing of it runs before. Beyond the original contract.
+	StartAt *timestamppb.Timestamp `protobuf:"bytes,100,opt,name=start_at,json=startAt,proto3,oneof" json:"start_at,omitempty"`
+	// It fails if it has not ended by then. Beyond the original contract.
+	Deadline      *timestamppb.Timestamp `protobuf:"bytes,101,opt,name=deadline,proto3,oneof" json:"deadline,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1260,6 +1312,20 @@ func (x *Task) GetHealthStatus() string {
 		return x.HealthStatus
 	}
 	return ""
+}
+
+func (x *Task) GetStartAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartAt
+	}
+	return nil
+}
+
+func (x *Task) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
 }
 
 // Step is one piece of a task's work.
@@ -2357,7 +2423,7 @@ var File_tasker_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\n" +
-	"\x15tasker/v1/tasks.proto\x12\ttasker.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tasker/v1/common.proto\"\xfb\x03\n" +
+	"\x15tasker/v1/tasks.proto\x12\ttasker.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tasker/v1/common.proto\"\x89\x06\n" +
 	"\x11CreateTaskRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x18\n" +
@@ -2370,17 +2436,26 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\bpriority\x18\t \x01(\x05H\x04R\bpriority\x88\x01\x01\x12\x12\n" +
 	"\x04tags\x18\n" +
 	" \x03(\tR\x04tags\x127\n" +
-	"\x15parent_correlation_id\x18\v \x01(\tH\x05R\x13parentCorrelationId\x88\x01\x01B\x11\n" +
+	"\x15parent_correlation_id\x18\v \x01(\tH\x05R\x13parentCorrelationId\x88\x01\x01\x12,\n" +
+	"\x0fidempotency_key\x18d \x01(\tH\x06R\x0eidempotencyKey\x88\x01\x01\x12:\n" +
+	"\bstart_at\x18e \x01(\v2\x1a.google.protobuf.TimestampH\aR\astartAt\x88\x01\x01\x12;\n" +
+	"\bdeadline\x18f \x01(\v2\x1a.google.protobuf.TimestampH\bR\bdeadline\x88\x01\x01\x12&\n" +
+	"\fon_duplicate\x18g \x01(\tH\tR\vonDuplicate\x88\x01\x01B\x11\n" +
 	"\x0f_correlation_idB\f\n" +
 	"\n" +
 	"_initiatorB\x10\n" +
 	"\x0e_source_systemB\t\n" +
 	"\a_reasonB\v\n" +
 	"\t_priorityB\x18\n" +
-	"\x16_parent_correlation_id\"\x92\x01\n" +
+	"\x16_parent_correlation_idB\x12\n" +
+	"\x10_idempotency_keyB\v\n" +
+	"\t_start_atB\v\n" +
+	"\t_deadlineB\x0f\n" +
+	"\r_on_duplicate\"\xac\x01\n" +
 	"\x12CreateTaskResponse\x12#\n" +
 	"\x04task\x18\x01 \x01(\v2\x0f.tasker.v1.TaskR\x04task\x12F\n" +
-	"\fbackpressure\x18\x02 \x01(\v2\x1d.tasker.v1.BackpressureStatusH\x00R\fbackpressure\x88\x01\x01B\x0f\n" +
+	"\fbackpressure\x18\x02 \x01(\v2\x1d.tasker.v1.BackpressureStatusH\x00R\fbackpressure\x88\x01\x01\x12\x18\n" +
+	"\aexisted\x18d \x01(\bR\aexistedB\x0f\n" +
 	"\r_backpressure\"{\n" +
 	"\x0eGetTaskRequest\x12\x1b\n" +
 	"\ttask_uuid\x18\x01 \x01(\tR\btaskUuid\x12#\n" +
@@ -2457,7 +2532,7 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\tstep_uuid\x18\x01 \x01(\tR\bstepUuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x14.tasker.v1.StepStateR\x05state\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\xc3\b\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\xd6\t\n" +
 	"\x04Task\x12\x1b\n" +
 	"\ttask_uuid\x18\x01 \x01(\tR\btaskUuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -2489,10 +2564,14 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\x10execution_status\x18\x17 \x01(\tR\x0fexecutionStatus\x12-\n" +
 	"\x12recommended_action\x18\x18 \x01(\tR\x11recommendedAction\x123\n" +
 	"\x15completion_percentage\x18\x19 \x01(\x01R\x14completionPercentage\x12#\n" +
-	"\rhealth_status\x18\x1a \x01(\tR\fhealthStatusB\x0f\n" +
+	"\rhealth_status\x18\x1a \x01(\tR\fhealthStatus\x12:\n" +
+	"\bstart_at\x18d \x01(\v2\x1a.google.protobuf.TimestampH\x03R\astartAt\x88\x01\x01\x12;\n" +
+	"\bdeadline\x18e \x01(\v2\x1a.google.protobuf.TimestampH\x04R\bdeadline\x88\x01\x01B\x0f\n" +
 	"\r_completed_atB\v\n" +
 	"\t_priorityB\x18\n" +
-	"\x16_parent_correlation_id\"\x9e\b\n" +
+	"\x16_parent_correlation_idB\v\n" +
+	"\t_start_atB\v\n" +
+	"\t_deadline\"\x9e\b\n" +
 	"\x04Step\x12\x1b\n" +
 	"\tstep_uuid\x18\x01 \x01(\tR\bstepUuid\x12\x1b\n" +
 	"\ttask_uuid\x18\x02 \x01(\tR\btaskUuid\x12\x12\n" +
@@ -2662,77 +2741,81 @@ var file_tasker_v1_tasks_proto_goTypes = []any{
 	(*DlqSummaryInfo)(nil),           // 24: tasker.v1.DlqSummaryInfo
 	(*TaskSummaryLinks)(nil),         // 25: tasker.v1.TaskSummaryLinks
 	(*structpb.Struct)(nil),          // 26: google.protobuf.Struct
-	(*BackpressureStatus)(nil),       // 27: tasker.v1.BackpressureStatus
-	(*PaginationRequest)(nil),        // 28: tasker.v1.PaginationRequest
-	(TaskState)(0),                   // 29: tasker.v1.TaskState
-	(*TimestampRange)(nil),           // 30: tasker.v1.TimestampRange
-	(*SortSpec)(nil),                 // 31: tasker.v1.SortSpec
-	(*PaginationResponse)(nil),       // 32: tasker.v1.PaginationResponse
-	(*timestamppb.Timestamp)(nil),    // 33: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil),    // 27: google.protobuf.Timestamp
+	(*BackpressureStatus)(nil),       // 28: tasker.v1.BackpressureStatus
+	(*PaginationRequest)(nil),        // 29: tasker.v1.PaginationRequest
+	(TaskState)(0),                   // 30: tasker.v1.TaskState
+	(*TimestampRange)(nil),           // 31: tasker.v1.TimestampRange
+	(*SortSpec)(nil),                 // 32: tasker.v1.SortSpec
+	(*PaginationResponse)(nil),       // 33: tasker.v1.PaginationResponse
 	(StepState)(0),                   // 34: tasker.v1.StepState
 }
 var file_tasker_v1_tasks_proto_depIdxs = []int32{
 	26, // 0: tasker.v1.CreateTaskRequest.context:type_name -> google.protobuf.Struct
-	14, // 1: tasker.v1.CreateTaskResponse.task:type_name -> tasker.v1.Task
-	27, // 2: tasker.v1.CreateTaskResponse.backpressure:type_name -> tasker.v1.BackpressureStatus
-	14, // 3: tasker.v1.GetTaskResponse.task:type_name -> tasker.v1.Task
-	15, // 4: tasker.v1.GetTaskResponse.steps:type_name -> tasker.v1.Step
-	16, // 5: tasker.v1.GetTaskResponse.context:type_name -> tasker.v1.TaskContext
-	28, // 6: tasker.v1.ListTasksRequest.pagination:type_name -> tasker.v1.PaginationRequest
-	29, // 7: tasker.v1.ListTasksRequest.states:type_name -> tasker.v1.TaskState
-	30, // 8: tasker.v1.ListTasksRequest.created_at:type_name -> tasker.v1.TimestampRange
-	31, // 9: tasker.v1.ListTasksRequest.sort:type_name -> tasker.v1.SortSpec
-	14, // 10: tasker.v1.ListTasksResponse.tasks:type_name -> tasker.v1.Task
-	32, // 11: tasker.v1.ListTasksResponse.pagination:type_name -> tasker.v1.PaginationResponse
-	14, // 12: tasker.v1.CancelTaskResponse.task:type_name -> tasker.v1.Task
-	16, // 13: tasker.v1.GetTaskContextResponse.context:type_name -> tasker.v1.TaskContext
-	0,  // 14: tasker.v1.TaskStatusUpdate.update_type:type_name -> tasker.v1.TaskStatusUpdate.UpdateType
-	33, // 15: tasker.v1.TaskStatusUpdate.timestamp:type_name -> google.protobuf.Timestamp
-	29, // 16: tasker.v1.TaskStatusUpdate.task_state:type_name -> tasker.v1.TaskState
-	13, // 17: tasker.v1.TaskStatusUpdate.step_update:type_name -> tasker.v1.StepUpdate
-	34, // 18: tasker.v1.StepUpdate.state:type_name -> tasker.v1.StepState
-	29, // 19: tasker.v1.Task.state:type_name -> tasker.v1.TaskState
-	33, // 20: tasker.v1.Task.created_at:type_name -> google.protobuf.Timestamp
-	33, // 21: tasker.v1.Task.updated_at:type_name -> google.protobuf.Timestamp
-	33, // 22: tasker.v1.Task.completed_at:type_name -> google.protobuf.Timestamp
-	26, // 23: tasker.v1.Task.context:type_name -> google.protobuf.Struct
-	34, // 24: tasker.v1.Step.state:type_name -> tasker.v1.StepState
-	33, // 25: tasker.v1.Step.created_at:type_name -> google.protobuf.Timestamp
-	33, // 26: tasker.v1.Step.updated_at:type_name -> google.protobuf.Timestamp
-	33, // 27: tasker.v1.Step.completed_at:type_name -> google.protobuf.Timestamp
-	26, // 28: tasker.v1.Step.results:type_name -> google.protobuf.Struct
-	33, // 29: tasker.v1.Step.last_failure_at:type_name -> google.protobuf.Timestamp
-	33, // 30: tasker.v1.Step.next_retry_at:type_name -> google.protobuf.Timestamp
-	33, // 31: tasker.v1.Step.last_attempted_at:type_name -> google.protobuf.Timestamp
-	26, // 32: tasker.v1.TaskContext.inputs:type_name -> google.protobuf.Struct
-	26, // 33: tasker.v1.TaskContext.outputs:type_name -> google.protobuf.Struct
-	26, // 34: tasker.v1.TaskContext.merged:type_name -> google.protobuf.Struct
-	19, // 35: tasker.v1.GetTaskSummaryResponse.task:type_name -> tasker.v1.TaskSummaryMetadata
-	20, // 36: tasker.v1.GetTaskSummaryResponse.template:type_name -> tasker.v1.TaskSummaryTemplate
-	22, // 37: tasker.v1.GetTaskSummaryResponse.steps:type_name -> tasker.v1.StepSummaryInfo
-	24, // 38: tasker.v1.GetTaskSummaryResponse.dlq:type_name -> tasker.v1.DlqSummaryInfo
-	25, // 39: tasker.v1.GetTaskSummaryResponse.links:type_name -> tasker.v1.TaskSummaryLinks
-	21, // 40: tasker.v1.TaskSummaryTemplate.steps:type_name -> tasker.v1.TaskSummaryTemplateStep
-	23, // 41: tasker.v1.StepSummaryInfo.error:type_name -> tasker.v1.StepErrorSummary
-	1,  // 42: tasker.v1.TaskService.CreateTask:input_type -> tasker.v1.CreateTaskRequest
-	3,  // 43: tasker.v1.TaskService.GetTask:input_type -> tasker.v1.GetTaskRequest
-	5,  // 44: tasker.v1.TaskService.ListTasks:input_type -> tasker.v1.ListTasksRequest
-	7,  // 45: tasker.v1.TaskService.CancelTask:input_type -> tasker.v1.CancelTaskRequest
-	9,  // 46: tasker.v1.TaskService.GetTaskContext:input_type -> tasker.v1.GetTaskContextRequest
-	17, // 47: tasker.v1.TaskService.GetTaskSummary:input_type -> tasker.v1.GetTaskSummaryRequest
-	11, // 48: tasker.v1.TaskService.StreamTaskStatus:input_type -> tasker.v1.StreamTaskStatusRequest
-	2,  // 49: tasker.v1.TaskService.CreateTask:output_type -> tasker.v1.CreateTaskResponse
-	4,  // 50: tasker.v1.TaskService.GetTask:output_type -> tasker.v1.GetTaskResponse
-	6,  // 51: tasker.v1.TaskService.ListTasks:output_type -> tasker.v1.ListTasksResponse
-	8,  // 52: tasker.v1.TaskService.CancelTask:output_type -> tasker.v1.CancelTaskResponse
-	10, // 53: tasker.v1.TaskService.GetTaskContext:output_type -> tasker.v1.GetTaskContextResponse
-	18, // 54: tasker.v1.TaskService.GetTaskSummary:output_type -> tasker.v1.GetTaskSummaryResponse
-	12, // 55: tasker.v1.TaskService.StreamTaskStatus:output_type -> tasker.v1.TaskStatusUpdate
-	49, // [49:56] is the sub-list for method output_type
-	42, // [42:49] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	27, // 1: tasker.v1.CreateTaskRequest.start_at:type_name -> google.protobuf.Timestamp
+	27, // 2: tasker.v1.CreateTaskRequest.deadline:type_name -> google.protobuf.Timestamp
+	14, // 3: tasker.v1.CreateTaskResponse.task:type_name -> tasker.v1.Task
+	28, // 4: tasker.v1.CreateTaskResponse.backpressure:type_name -> tasker.v1.BackpressureStatus
+	14, // 5: tasker.v1.GetTaskResponse.task:type_name -> tasker.v1.Task
+	15, // 6: tasker.v1.GetTaskResponse.steps:type_name -> tasker.v1.Step
+	16, // 7: tasker.v1.GetTaskResponse.context:type_name -> tasker.v1.TaskContext
+	29, // 8: tasker.v1.ListTasksRequest.pagination:type_name -> tasker.v1.PaginationRequest
+	30, // 9: tasker.v1.ListTasksRequest.states:type_name -> tasker.v1.TaskState
+	31, // 10: tasker.v1.ListTasksRequest.created_at:type_name -> tasker.v1.TimestampRange
+	32, // 11: tasker.v1.ListTasksRequest.sort:type_name -> tasker.v1.SortSpec
+	14, // 12: tasker.v1.ListTasksResponse.tasks:type_name -> tasker.v1.Task
+	33, // 13: tasker.v1.ListTasksResponse.pagination:type_name -> tasker.v1.PaginationResponse
+	14, // 14: tasker.v1.CancelTaskResponse.task:type_name -> tasker.v1.Task
+	16, // 15: tasker.v1.GetTaskContextResponse.context:type_name -> tasker.v1.TaskContext
+	0,  // 16: tasker.v1.TaskStatusUpdate.update_type:type_name -> tasker.v1.TaskStatusUpdate.UpdateType
+	27, // 17: tasker.v1.TaskStatusUpdate.timestamp:type_name -> google.protobuf.Timestamp
+	30, // 18: tasker.v1.TaskStatusUpdate.task_state:type_name -> tasker.v1.TaskState
+	13, // 19: tasker.v1.TaskStatusUpdate.step_update:type_name -> tasker.v1.StepUpdate
+	34, // 20: tasker.v1.StepUpdate.state:type_name -> tasker.v1.StepState
+	30, // 21: tasker.v1.Task.state:type_name -> tasker.v1.TaskState
+	27, // 22: tasker.v1.Task.created_at:type_name -> google.protobuf.Timestamp
+	27, // 23: tasker.v1.Task.updated_at:type_name -> google.protobuf.Timestamp
+	27, // 24: tasker.v1.Task.completed_at:type_name -> google.protobuf.Timestamp
+	26, // 25: tasker.v1.Task.context:type_name -> google.protobuf.Struct
+	27, // 26: tasker.v1.Task.start_at:type_name -> google.protobuf.Timestamp
+	27, // 27: tasker.v1.Task.deadline:type_name -> google.protobuf.Timestamp
+	34, // 28: tasker.v1.Step.state:type_name -> tasker.v1.StepState
+	27, // 29: tasker.v1.Step.created_at:type_name -> google.protobuf.Timestamp
+	27, // 30: tasker.v1.Step.updated_at:type_name -> google.protobuf.Timestamp
+	27, // 31: tasker.v1.Step.completed_at:type_name -> google.protobuf.Timestamp
+	26, // 32: tasker.v1.Step.results:type_name -> google.protobuf.Struct
+	27, // 33: tasker.v1.Step.last_failure_at:type_name -> google.protobuf.Timestamp
+	27, // 34: tasker.v1.Step.next_retry_at:type_name -> google.protobuf.Timestamp
+	27, // 35: tasker.v1.Step.last_attempted_at:type_name -> google.protobuf.Timestamp
+	26, // 36: tasker.v1.TaskContext.inputs:type_name -> google.protobuf.Struct
+	26, // 37: tasker.v1.TaskContext.outputs:type_name -> google.protobuf.Struct
+	26, // 38: tasker.v1.TaskContext.merged:type_name -> google.protobuf.Struct
+	19, // 39: tasker.v1.GetTaskSummaryResponse.task:type_name -> tasker.v1.TaskSummaryMetadata
+	20, // 40: tasker.v1.GetTaskSummaryResponse.template:type_name -> tasker.v1.TaskSummaryTemplate
+	22, // 41: tasker.v1.GetTaskSummaryResponse.steps:type_name -> tasker.v1.StepSummaryInfo
+	24, // 42: tasker.v1.GetTaskSummaryResponse.dlq:type_name -> tasker.v1.DlqSummaryInfo
+	25, // 43: tasker.v1.GetTaskSummaryResponse.links:type_name -> tasker.v1.TaskSummaryLinks
+	21, // 44: tasker.v1.TaskSummaryTemplate.steps:type_name -> tasker.v1.TaskSummaryTemplateStep
+	23, // 45: tasker.v1.StepSummaryInfo.error:type_name -> tasker.v1.StepErrorSummary
+	1,  // 46: tasker.v1.TaskService.CreateTask:input_type -> tasker.v1.CreateTaskRequest
+	3,  // 47: tasker.v1.TaskService.GetTask:input_type -> tasker.v1.GetTaskRequest
+	5,  // 48: tasker.v1.TaskService.ListTasks:input_type -> tasker.v1.ListTasksRequest
+	7,  // 49: tasker.v1.TaskService.CancelTask:input_type -> tasker.v1.CancelTaskRequest
+	9,  // 50: tasker.v1.TaskService.GetTaskContext:input_type -> tasker.v1.GetTaskContextRequest
+	17, // 51: tasker.v1.TaskService.GetTaskSummary:input_type -> tasker.v1.GetTaskSummaryRequest
+	11, // 52: tasker.v1.TaskService.StreamTaskStatus:input_type -> tasker.v1.StreamTaskStatusRequest
+	2,  // 53: tasker.v1.TaskService.CreateTask:output_type -> tasker.v1.CreateTaskResponse
+	4,  // 54: tasker.v1.TaskService.GetTask:output_type -> tasker.v1.GetTaskResponse
+	6,  // 55: tasker.v1.TaskService.ListTasks:output_type -> tasker.v1.ListTasksResponse
+	8,  // 56: tasker.v1.TaskService.CancelTask:output_type -> tasker.v1.CancelTaskResponse
+	10, // 57: tasker.v1.TaskService.GetTaskContext:output_type -> tasker.v1.GetTaskContextResponse
+	18, // 58: tasker.v1.TaskService.GetTaskSummary:output_type -> tasker.v1.GetTaskSummaryResponse
+	12, // 59: tasker.v1.TaskService.StreamTaskStatus:output_type -> tasker.v1.TaskStatusUpdate
+	53, // [53:60] is the sub-list for method output_type
+	46, // [46:53] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_tasker_v1_tasks_proto_init() }
