@@ -36,6 +36,7 @@ type Database struct {
 	taskLog    map[ident.TaskID][]TaskTransition
 	stepLog    map[ident.TaskID][]StepTransition
 	templates  []ports.StoredTemplate // by id, which counts from 1
+	disabled   map[task.Name]ports.Hold
 }
 
 // New returns an empty database whose time is clock's, shifted by Shift.
@@ -44,7 +45,8 @@ func New(clock func() time.Time) *Database {
 		clock: clock, interfere: func(Stage) error { return nil }, gone: map[int32]bool{},
 		tasks: map[ident.TaskID]taskRow{}, steps: map[ident.StepRef]stepRow{},
 		identities: map[plan.Identity]ident.TaskID{}, jobs: map[plan.Queue][]job{},
-		taskLog: map[ident.TaskID][]TaskTransition{}, stepLog: map[ident.TaskID][]StepTransition{},
+		disabled: map[task.Name]ports.Hold{},
+		taskLog:  map[ident.TaskID][]TaskTransition{}, stepLog: map[ident.TaskID][]StepTransition{},
 	}
 }
 

@@ -32,6 +32,9 @@ func (s *Store) Register(ctx context.Context, ts []*template.Template, revise bo
 		}
 		out = append(out, stored)
 	}
+	for i := range out {
+		out[i].Disabled = db.disabling(nameOf(out[i].Definition))
+	}
 	return out, nil
 }
 
@@ -72,8 +75,7 @@ func (s *Store) Latest(ctx context.Context, name task.Name) (ports.StoredTemplat
 		return ports.StoredTemplate{}, err
 	}
 	if len(all) == 0 {
-		return ports.StoredTemplate{}, fault.New(fault.CodeTemplateNotFound,
-			"there is no template %s with version %s in namespace %s", name.Name, name.Version, name.Namespace)
+		return ports.StoredTemplate{}, unknownVersion(name)
 	}
 	return all[0], nil
 }
@@ -113,7 +115,8 @@ func (s *Store) latest(ctx context.Context, wanted func(task.Name) bool) ([]port
 		}
 	}
 	out := make([]ports.StoredTemplate, 0, len(newest))
-	for _, t := range newest {
+	for n, t := range newest {
+		t.Disabled = s.db.disabling(n)
 		out = append(out, t)
 	}
 	slices.SortFunc(out, func(a, b ports.StoredTemplate) int {
@@ -121,4 +124,48 @@ func (s *Store) latest(ctx context.Context, wanted func(task.Name) bool) ([]port
 		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version))
 	})
 	return out, nil
+}
+
+// disabling returns a copy of what disables a version, or nil. The caller holds the
+// lock.
+func (db *Database) disabling(name task.Name) *ports.Hold {
+	hold, held := db.disabled[name]
+	if !held {
+		return nil
+	}
+	return &hold
+}
+
+// Disable implements ports.TemplateStore.
+func (s *Store) Disable(ctx context.Context, name task.Name, by, why string) error {
+	return s.onVersion(ctx, name, func(db *Database) {
+		if db.disabling(name) == nil {
+			db.disabled[name] = ports.Hold{By: by, Why: why, Since: db.now()}
+		}
+	})
+}
+
+// Enable implements ports.TemplateStore.
+func (s *Store) Enable(ctx context.Context, name task.Name) error {
+	return s.onVersion(ctx, name, func(db *Database) { delete(db.disabled, name) })
+}
+
+// onVersion has change called with the lock held, if the version is known.
+func (s *Store) onVersion(ctx context.Context, name task.Name, change func(*Database)) error {
+	if err := s.reading(ctx); err != nil {
+		return err
+	}
+	db := s.db
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if !slices.ContainsFunc(db.templates, func(t ports.StoredTemplate) bool { return nameOf(t.Definition) == name }) {
+		return unknownVersion(name)
+	}
+	change(db)
+	return nil
+}
+
+func unknownVersion(name task.Name) error {
+	return fault.New(fault.CodeTemplateNotFound,
+		"there is no template %s with version %s in namespace %s", name.Name, name.Version, name.Namespace)
 }

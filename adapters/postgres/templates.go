@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/tasker-go/tasker/adapters/postgres/internal/dbsqlc"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -70,7 +72,7 @@ func register(ctx context.Context, q *dbsqlc.Queries, ts []*template.Template, r
 	out := make([]ports.StoredTemplate, len(ts))
 	for i, t := range ts {
 		r := known.stored[contentOf(t)]
-		out[i] = ports.StoredTemplate{ID: r.id, Revision: int(r.no), Definition: t}
+		out[i] = ports.StoredTemplate{ID: r.id, Revision: int(r.no), Definition: t, Disabled: known.held[nameOf(t)]}
 	}
 	return out, nil
 }
@@ -100,6 +102,7 @@ type revision struct {
 type revisions struct {
 	stored map[content]*revision
 	newest map[task.Name]int32
+	held   map[task.Name]*ports.Hold // of those that are disabled
 }
 
 func readRevisions(ctx context.Context, q *dbsqlc.Queries, ts []*template.Template) (revisions, error) {
@@ -110,7 +113,10 @@ func readRevisions(ctx context.Context, q *dbsqlc.Queries, ts []*template.Templa
 		names.Versions = append(names.Versions, t.Version)
 	}
 	rows, err := q.TemplateRevisions(ctx, names)
-	known := revisions{stored: make(map[content]*revision, len(ts)), newest: make(map[task.Name]int32, len(ts))}
+	known := revisions{
+		stored: make(map[content]*revision, len(ts)), newest: make(map[task.Name]int32, len(ts)),
+		held: make(map[task.Name]*ports.Hold),
+	}
 	for _, row := range rows {
 		name := task.Name{Namespace: row.Namespace, Name: row.Name, Version: row.Version}
 		c := content{name, string(row.ContentHash)}
@@ -118,6 +124,7 @@ func readRevisions(ctx context.Context, q *dbsqlc.Queries, ts []*template.Templa
 			known.stored[c] = &revision{id: row.TemplateID, no: row.Revision}
 		}
 		known.newest[name] = max(known.newest[name], row.Revision)
+		known.held[name] = disabledBy(row.ByWhom, row.Reason, row.Since)
 	}
 	return known, err
 }
@@ -170,13 +177,17 @@ func changedFault(changed []task.Name) *fault.Error {
 func (s *Store) Latest(ctx context.Context, name task.Name) (ports.StoredTemplate, error) {
 	row, err := dbsqlc.New(s.reads).LatestTemplate(ctx, dbsqlc.LatestTemplateParams(name))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return ports.StoredTemplate{}, fault.New(fault.CodeTemplateNotFound,
-			"there is no template %s with version %s in namespace %s", name.Name, name.Version, name.Namespace)
+		return ports.StoredTemplate{}, unknownVersion(name)
 	}
 	if err != nil {
 		return ports.StoredTemplate{}, translate(fmt.Errorf("read template: %w", err))
 	}
-	return stored(&row)
+	return stored(&row.Template, disabledBy(row.ByWhom, row.Reason, row.Since))
+}
+
+func unknownVersion(name task.Name) error {
+	return fault.New(fault.CodeTemplateNotFound,
+		"there is no template %s with version %s in namespace %s", name.Name, name.Version, name.Namespace)
 }
 
 // ByID implements ports.TemplateStore.
@@ -189,7 +200,13 @@ func (s *Store) ByID(ctx context.Context, ids []ident.TemplateID) ([]ports.Store
 	if err != nil {
 		return nil, translate(fmt.Errorf("read templates: %w", err))
 	}
-	return allStored(rows)
+	out := make([]ports.StoredTemplate, len(rows))
+	for i := range rows {
+		if out[i], err = stored(&rows[i], nil); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // List implements ports.TemplateStore. The order is that of bytes, whatever the
@@ -199,29 +216,60 @@ func (s *Store) List(ctx context.Context, namespace string) ([]ports.StoredTempl
 	if err != nil {
 		return nil, translate(fmt.Errorf("list templates: %w", err))
 	}
-	slices.SortFunc(rows, func(a, b dbsqlc.Template) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
-	})
-	return allStored(rows)
-}
-
-func allStored(rows []dbsqlc.Template) ([]ports.StoredTemplate, error) {
 	out := make([]ports.StoredTemplate, len(rows))
 	for i := range rows {
-		var err error
-		if out[i], err = stored(&rows[i]); err != nil {
+		row := &rows[i]
+		if out[i], err = stored(&row.Template, disabledBy(row.ByWhom, row.Reason, row.Since)); err != nil {
 			return nil, err
 		}
 	}
+	slices.SortFunc(out, func(a, b ports.StoredTemplate) int {
+		x, y := nameOf(a.Definition), nameOf(b.Definition)
+		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Version, y.Version))
+	})
 	return out, nil
 }
 
 // stored reads a template back. Its problems are not the caller's: it was
 // accepted once, so they are a defect.
-func stored(row *dbsqlc.Template) (ports.StoredTemplate, error) {
+func stored(row *dbsqlc.Template, disabled *ports.Hold) (ports.StoredTemplate, error) {
 	t, err := template.Parse(row.Definition)
 	if err != nil {
 		return ports.StoredTemplate{}, fmt.Errorf("stored template %d: %s", row.TemplateID, fault.Of(err).Message)
 	}
-	return ports.StoredTemplate{ID: row.TemplateID, Revision: int(row.Revision), Definition: t}, nil
+	return ports.StoredTemplate{ID: row.TemplateID, Revision: int(row.Revision), Definition: t, Disabled: disabled}, nil
+}
+
+// disabledBy is nil where there was no row to join.
+func disabledBy(by, why pgtype.Text, since *time.Time) *ports.Hold {
+	if since == nil {
+		return nil
+	}
+	return &ports.Hold{By: by.String, Why: why.String, Since: since.UTC()}
+}
+
+// Disable implements ports.TemplateStore.
+func (s *Store) Disable(ctx context.Context, name task.Name, by, why string) error {
+	known, err := dbsqlc.New(s.reads).DisableTemplate(ctx, dbsqlc.DisableTemplateParams{
+		Namespace: name.Namespace, Name: name.Name, Version: name.Version, ByWhom: by, Reason: why,
+		ClockOffset: pgtype.Interval{Microseconds: s.offset.get().Microseconds(), Valid: true},
+	})
+	return ofVersion(name, known, err)
+}
+
+// Enable implements ports.TemplateStore.
+func (s *Store) Enable(ctx context.Context, name task.Name) error {
+	known, err := dbsqlc.New(s.reads).EnableTemplate(ctx, dbsqlc.EnableTemplateParams(name))
+	return ofVersion(name, known, err)
+}
+
+func ofVersion(name task.Name, known bool, err error) error {
+	switch {
+	case err != nil:
+		return translate(fmt.Errorf("disable or enable template: %w", err))
+	case !known:
+		return unknownVersion(name)
+	default:
+		return nil
+	}
 }

@@ -1,6 +1,6 @@
-// Package templates reads task templates from YAML files. What a template may
-// say is the domain's matter; this package knows files, YAML, and where in a
-// file each value stands.
+// Package templates reads task templates from files and from what clients send,
+// in YAML or JSON. What a template may say is the domain's matter; this package
+// knows files, syntax, and where in a text each value stands.
 package templates
 
 import (
@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/tasker-go/tasker/core/domain/template"
+	"github.com/tasker-go/tasker/core/ports"
 )
 
 // Finding is something to be said about a place in a file.
@@ -51,32 +52,91 @@ func (all Findings) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Reader reads templates. It is safe for concurrent use. Without Schemas, the
+// JSON Schemas in templates are not compiled.
+type Reader struct {
+	Schemas ports.InputSchemas
+}
+
+var _ ports.TemplateReader = Reader{}
+
+func (r Reader) compile(schema []byte) error {
+	if r.Schemas == nil {
+		return nil
+	}
+	return r.Schemas.Compile(schema)
+}
+
+// MaxUpload is the size of the largest text that Read takes: 2 MiB, enough for
+// more than 10,000 steps. Clients do not get to fill the memory of a server;
+// files may be larger.
+const MaxUpload = 2 << 20
+
+// Read implements ports.TemplateReader.
+func (r Reader) Read(text []byte) ports.TemplateReading {
+	if len(text) > MaxUpload {
+		return ports.TemplateReading{Problems: []ports.TemplateFinding{{Message: fmt.Sprintf(
+			"the template has %d bytes, want at most %d; larger ones can be read from files", len(text), MaxUpload)}}}
+	}
+	d := r.parse("", text)
+	return ports.TemplateReading{Template: d.template, Problems: d.problems.placed(), Warnings: d.warnings.placed()}
+}
+
+func (all Findings) placed() []ports.TemplateFinding {
+	out := make([]ports.TemplateFinding, len(all))
+	for i, f := range all {
+		out[i] = ports.TemplateFinding{Line: f.Line, Column: f.Column, Field: f.Field, Message: f.Message}
+	}
+	return out
+}
+
+// Parse reads the one template that the text of a file holds; file is its name
+// for messages. The warnings tell what was ignored. The error is Findings with
+// everything that is wrong.
+func (r Reader) Parse(file string, text []byte) (t *template.Template, warnings Findings, err error) {
+	d := r.parse(file, text)
+	if len(d.problems) > 0 {
+		return nil, d.warnings, d.problems
+	}
+	return d.template, d.warnings, nil
+}
+
 // Load reads all files *.yml and *.yaml in a folder and below it, in the order of
 // their names, leaving out names that begin with a dot; or the one file that
 // place names. The warnings tell what was ignored in them. The error is Findings
 // with everything wrong in any of them, or says why place cannot be read.
-func Load(place string) (ts []*template.Template, warnings Findings, err error) {
+func (r Reader) Load(place string) (ts []*template.Template, warnings Findings, err error) {
 	if about, err := os.Stat(place); err == nil && !about.IsDir() {
 		dir, name := filepath.Split(place)
-		return loadAll(os.DirFS(filepath.Clean(dir)), dir, []string{name})
+		return r.loadAll(os.DirFS(filepath.Clean(dir)), dir, []string{name})
 	}
-	return load(os.DirFS(place), place)
+	return r.load(os.DirFS(place), place)
 }
 
 // LoadFS is Load for the files of a program, such as those it has embedded.
-func LoadFS(fsys fs.FS) (ts []*template.Template, warnings Findings, err error) {
-	return load(fsys, "")
+func (r Reader) LoadFS(fsys fs.FS) (ts []*template.Template, warnings Findings, err error) {
+	return r.load(fsys, "")
 }
 
-func load(fsys fs.FS, dir string) ([]*template.Template, Findings, error) {
+// Load is that of a Reader without Schemas.
+func Load(place string) (ts []*template.Template, warnings Findings, err error) {
+	return Reader{}.Load(place)
+}
+
+// LoadFS is that of a Reader without Schemas.
+func LoadFS(fsys fs.FS) (ts []*template.Template, warnings Findings, err error) {
+	return Reader{}.LoadFS(fsys)
+}
+
+func (r Reader) load(fsys fs.FS, dir string) ([]*template.Template, Findings, error) {
 	names, err := files(fsys)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read templates in %s: %w", cmp.Or(dir, "."), err)
 	}
-	return loadAll(fsys, dir, names)
+	return r.loadAll(fsys, dir, names)
 }
 
-func loadAll(fsys fs.FS, dir string, names []string) ([]*template.Template, Findings, error) {
+func (r Reader) loadAll(fsys fs.FS, dir string, names []string) ([]*template.Template, Findings, error) {
 	type identity struct{ namespace, name, version string }
 	var (
 		ts                 []*template.Template
@@ -85,7 +145,7 @@ func loadAll(fsys fs.FS, dir string, names []string) ([]*template.Template, Find
 	)
 	for _, name := range names {
 		shown := filepath.Join(dir, filepath.FromSlash(name))
-		d, err := open(fsys, name, shown)
+		d, err := r.open(fsys, name, shown)
 		if err != nil {
 			return nil, nil, fmt.Errorf("read template %s: %w", shown, err)
 		}
@@ -134,7 +194,7 @@ func files(fsys fs.FS) ([]string, error) {
 }
 
 // open reads one file. The error is for files that cannot be read at all.
-func open(fsys fs.FS, name, shown string) (*document, error) {
+func (r Reader) open(fsys fs.FS, name, shown string) (*document, error) {
 	about, err := fs.Stat(fsys, name)
 	if err != nil {
 		return nil, err
@@ -149,20 +209,9 @@ func open(fsys fs.FS, name, shown string) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(shown, data), nil
+	return r.parse(shown, data), nil
 }
 
 func tooLarge(file string) Finding {
 	return Finding{File: file, Message: fmt.Sprintf("is larger than %d bytes, want a smaller template", template.MaxBytes)}
-}
-
-// ParseYAML reads the one template that the text of a file holds; file is its
-// name for messages. The warnings tell what was ignored. The error is Findings
-// with everything that is wrong.
-func ParseYAML(file string, data []byte) (t *template.Template, warnings Findings, err error) {
-	d := parse(file, data)
-	if len(d.problems) > 0 {
-		return nil, d.warnings, d.problems
-	}
-	return d.template, d.warnings, nil
 }

@@ -41,9 +41,9 @@ steps:
     handler: { callable: support.notify_customer }
 `
 
-func TestParseYAML(t *testing.T) {
+func TestParse(t *testing.T) {
 	t.Parallel()
-	tmpl, warnings, err := templates.ParseYAML("refund.yml", []byte(refund))
+	tmpl, warnings, err := new(templates.Reader).Parse("refund.yml", []byte(refund))
 	require.NoError(t, err)
 	require.Equal(t, []string{"refund.yml:5:1: x-retry: is not a known key and has no effect"}, lines(warnings))
 	require.Equal(t, "support", tmpl.Namespace)
@@ -66,7 +66,7 @@ func lines(fs templates.Findings) []string {
 
 func TestEveryProblemOfAFileIsToldWithItsPlace(t *testing.T) {
 	t.Parallel()
-	_, warnings, err := templates.ParseYAML("bad.yml", []byte(`namespace_name: 1st
+	_, warnings, err := new(templates.Reader).Parse("bad.yml", []byte(`namespace_name: 1st
 version: 1.0
 name: "a\0b"
 steps:
@@ -88,7 +88,7 @@ steps:
 	require.Equal(t, []string{"bad.yml:3:1: name: has a NUL character in a string, which cannot be stored; leave it out"}, strings.Split(err.Error(), "\n")[:1])
 	require.Empty(t, warnings)
 
-	_, warnings, err = templates.ParseYAML("bad.yml", []byte(`namespace_name: 1st
+	_, warnings, err = new(templates.Reader).Parse("bad.yml", []byte(`namespace_name: 1st
 version: 1.0
 steps:
   - name: a
@@ -123,7 +123,7 @@ steps:
 	require.Equal(t, []string{"bad.yml:8:7: steps[0].retry.max_atempts: is not a known key and has no effect; did you mean max_attempts?"}, lines(warnings))
 }
 
-func TestParseYAMLRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":         {"", "f.yml: is empty, want a template"},
@@ -144,7 +144,7 @@ func TestParseYAMLRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tmpl, _, err := templates.ParseYAML("f.yml", []byte(c.text))
+			tmpl, _, err := new(templates.Reader).Parse("f.yml", []byte(c.text))
 			require.Nil(t, tmpl)
 			require.ErrorContains(t, err, c.want)
 		})
@@ -162,10 +162,10 @@ func TestAliasesCannotFillTheMemory(t *testing.T) {
 	}
 	text := "a0: &a0 " + strings.Repeat("x", 1<<20) + "\nmetadata: [" + strings.TrimSuffix(strings.Repeat("*a0, ", 1000), ", ") + "]\n"
 	for name, bomb := range map[string]string{"lists": lists.String(), "merges": merges.String(), "text": text} {
-		_, _, err := templates.ParseYAML("bomb.yml", []byte(bomb))
+		_, _, err := new(templates.Reader).Parse("bomb.yml", []byte(bomb))
 		require.ErrorContains(t, err, "makes the template too large", name)
 	}
-	_, _, err := templates.ParseYAML("big.yml", make([]byte, template.MaxBytes+1))
+	_, _, err := new(templates.Reader).Parse("big.yml", make([]byte, template.MaxBytes+1))
 	require.ErrorContains(t, err, "big.yml: is larger than")
 }
 
@@ -236,13 +236,13 @@ func TestLoadSaysThatADirectoryIsMissing(t *testing.T) {
 	require.ErrorContains(t, err, dir)
 }
 
-// FuzzParseYAML checks that no text does more than be refused.
-func FuzzParseYAML(f *testing.F) {
+// FuzzParse checks that no text does more than be refused.
+func FuzzParse(f *testing.F) {
 	f.Add([]byte(refund))
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("<<: {a: 1}\n? [x]\n: 1\nb: !!int 0x1F"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		tmpl, _, err := templates.ParseYAML("f.yml", text)
+		tmpl, _, err := new(templates.Reader).Parse("f.yml", text)
 		require.Equal(t, tmpl == nil, err != nil)
 		if tmpl != nil {
 			require.Empty(t, tmpl.Validate())
@@ -250,7 +250,7 @@ func FuzzParseYAML(f *testing.F) {
 	})
 }
 
-func BenchmarkParseYAML10000Steps(b *testing.B) {
+func BenchmarkParse10000Steps(b *testing.B) {
 	var text strings.Builder
 	text.WriteString("name: n\nnamespace_name: ns\nversion: 1.0.0\nsteps:\n")
 	for i := range 10_000 {
@@ -260,7 +260,7 @@ func BenchmarkParseYAML10000Steps(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		if _, _, err := templates.ParseYAML("big.yml", []byte(text.String())); err != nil {
+		if _, _, err := new(templates.Reader).Parse("big.yml", []byte(text.String())); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -24,14 +24,15 @@ const (
 	// maxDepth is deeper than any template may be; the domain says so in its
 	// own words when its limit is the one that is broken.
 	maxDepth = 100
-	// maxProblems is how many problems of one file are told at most.
+	// maxProblems is how many problems, and how many warnings, of one text are
+	// told at most.
 	maxProblems = 1000
 )
 
 // place is where a value begins.
 type place struct{ line, column int }
 
-// document is one YAML file on its way to a template.
+// document is one text on its way to a template.
 type document struct {
 	file               string
 	template           *template.Template // nil when there are problems
@@ -43,13 +44,17 @@ type document struct {
 	full   bool // a limit was broken: stop
 }
 
-func parse(file string, data []byte) *document {
+func (r Reader) parse(file string, data []byte) *document {
 	d := &document{file: file, places: make(map[string]place)}
 	if len(data) > template.MaxBytes {
 		d.problems = Findings{tooLarge(file)}
 		return d
 	}
-	root := d.load(data)
+	load := d.load
+	if looksLikeJSON(data) {
+		load = d.loadJSON
+	}
+	root := load(data)
 	if root == nil {
 		return d
 	}
@@ -58,8 +63,8 @@ func parse(file string, data []byte) *document {
 	if d.full {
 		return d
 	}
-	t, warnings, err := template.Read(d.out.Bytes())
-	for _, w := range warnings {
+	t, warnings, err := template.ReadWith(d.out.Bytes(), r.compile)
+	for _, w := range warnings[:min(len(warnings), maxProblems)] {
 		d.warnings = append(d.warnings, d.finding(w.Field, w.Message))
 	}
 	if err != nil {
@@ -68,6 +73,7 @@ func parse(file string, data []byte) *document {
 	byPlace := func(a, b Finding) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) }
 	slices.SortStableFunc(d.warnings, byPlace)
 	slices.SortStableFunc(d.problems, byPlace)
+	d.problems = d.problems[:min(len(d.problems), maxProblems)]
 	if len(d.problems) == 0 {
 		d.template = t
 	}

@@ -27,9 +27,10 @@ type Catalog struct {
 	schemas     ports.InputSchemas
 	environment string
 
-	byID   sync.Map // ident.TemplateID → ports.StoredTemplate
-	mu     sync.Mutex
-	newest map[task.Name]entry
+	byID    sync.Map // ident.TemplateID → ports.StoredTemplate, whose Disabled says nothing
+	mu      sync.Mutex
+	newest  map[task.Name]entry
+	changes int // made by this server: what was read before one may be outdated
 }
 
 type entry struct {
@@ -43,17 +44,17 @@ func New(store ports.TemplateStore, schemas ports.InputSchemas, environment stri
 	return &Catalog{store: store, schemas: schemas, environment: environment, newest: map[task.Name]entry{}}
 }
 
-// Register validates and stores templates: all of them, or none.
+// Check returns everything that is wrong with a template, its JSON Schemas
+// included.
+func (c *Catalog) Check(t *template.Template) []fault.Detail {
+	return append(t.Validate(), t.CheckSchemas(c.schemas.Compile)...)
+}
+
+// Register checks and stores templates: all of them, or none.
 func (c *Catalog) Register(ctx context.Context, ts []*template.Template, revise bool) ([]ports.StoredTemplate, error) {
 	var problems []fault.Detail
 	for _, t := range ts {
-		found := t.Validate()
-		for _, schema := range t.Schemas() {
-			if err := c.schemas.Compile(schema.JSON); err != nil {
-				found = append(found, fault.Detail{Field: schema.Field, Message: err.Error()})
-			}
-		}
-		for _, p := range found {
+		for _, p := range c.Check(t) {
 			p.Field = fmt.Sprintf("%s/%s/%s: %s", t.Namespace, t.Name, t.Version, p.Field)
 			problems = append(problems, p)
 		}
@@ -64,14 +65,45 @@ func (c *Catalog) Register(ctx context.Context, ts []*template.Template, revise 
 		f.Details = problems
 		return nil, f
 	}
+	before := c.seen()
 	stored, err := c.store.Register(ctx, ts, revise)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range stored {
-		c.remember(s, true)
+		c.believe(before, nameOf(s.Definition), c.remember(s))
 	}
+	c.changed()
 	return stored, nil
+}
+
+// Disable says that no more tasks of a version are to be created; see
+// ports.TemplateStore. Newest tells of it at once on this server, and soon on
+// others.
+func (c *Catalog) Disable(ctx context.Context, name task.Name, by, why string) error {
+	defer c.changed(name) // also after an error: it may be stored all the same
+	return c.store.Disable(ctx, name, by, why)
+}
+
+// Enable ends that; see Disable.
+func (c *Catalog) Enable(ctx context.Context, name task.Name) error {
+	defer c.changed(name)
+	return c.store.Enable(ctx, name)
+}
+
+// Enabled returns a fault template_disabled if s is of a disabled version.
+func Enabled(s ports.StoredTemplate) error {
+	if s.Disabled == nil {
+		return nil
+	}
+	d := s.Definition
+	why := s.Disabled.Why
+	if why != "" {
+		why = ": " + why
+	}
+	return fault.New(fault.CodeTemplateDisabled,
+		"%s/%s/%s is disabled since %s by %s%s; create tasks of another version, or enable it",
+		d.Namespace, d.Name, d.Version, s.Disabled.Since.UTC().Format(time.RFC3339), s.Disabled.By, why)
 }
 
 // Newest returns the newest revision of a version, or a fault
@@ -83,6 +115,7 @@ func (c *Catalog) Newest(ctx context.Context, name task.Name) (ports.StoredTempl
 	if ok && time.Now().Before(e.until) { //nolint:forbidigo // age of a cache entry
 		return e.stored, nil
 	}
+	before := c.seen()
 	stored, err := c.store.Latest(ctx, name)
 	if err != nil {
 		if ok && ports.IsOutage(err) {
@@ -90,7 +123,43 @@ func (c *Catalog) Newest(ctx context.Context, name task.Name) (ports.StoredTempl
 		}
 		return ports.StoredTemplate{}, err
 	}
-	return c.remember(stored, true), nil
+	stored = c.remember(stored)
+	c.believe(before, name, stored)
+	return stored, nil
+}
+
+// seen returns how many changes this server has made.
+func (c *Catalog) seen() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changes
+}
+
+// changed has what was read of these versions read anew, and what is being read
+// just now not believed.
+func (c *Catalog) changed(names ...task.Name) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes++
+	for _, name := range names {
+		delete(c.newest, name)
+	}
+}
+
+// believe takes s for the newest for a while, unless it was read before a
+// change: then it may be outdated.
+func (c *Catalog) believe(before int, name task.Name, s ports.StoredTemplate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if before != c.changes {
+		delete(c.newest, name)
+		return
+	}
+	c.newest[name] = entry{stored: s, until: time.Now().Add(fresh)} //nolint:forbidigo // age of a cache entry
+}
+
+func nameOf(d *template.Template) task.Name {
+	return task.Name{Namespace: d.Namespace, Name: d.Name, Version: d.Version}
 }
 
 // List returns the newest revisions; see ports.TemplateStore.
@@ -100,20 +169,13 @@ func (c *Catalog) List(ctx context.Context, namespace string) ([]ports.StoredTem
 
 // remember keeps one copy of each revision, so that everything made from a
 // definition is made once.
-func (c *Catalog) remember(s ports.StoredTemplate, newest bool) ports.StoredTemplate {
+func (c *Catalog) remember(s ports.StoredTemplate) ports.StoredTemplate {
 	kept, known := c.byID.Load(s.ID)
 	if !known {
 		s.Definition = s.Definition.Resolve(c.environment)
 		kept, _ = c.byID.LoadOrStore(s.ID, s)
 	}
-	s = kept.(ports.StoredTemplate)
-	if newest {
-		d := s.Definition
-		c.mu.Lock()
-		c.newest[task.Name{Namespace: d.Namespace, Name: d.Name, Version: d.Version}] =
-			entry{stored: s, until: time.Now().Add(fresh)} //nolint:forbidigo // age of a cache entry
-		c.mu.Unlock()
-	}
+	s.Definition = kept.(ports.StoredTemplate).Definition
 	return s
 }
 
@@ -152,7 +214,7 @@ func (c *Catalog) Ensure(ctx context.Context, ids []ident.TemplateID) error {
 		return fmt.Errorf("load templates: %w", err)
 	}
 	for _, s := range stored {
-		c.remember(s, false)
+		c.remember(s)
 	}
 	for _, id := range missing {
 		if c.Definition(id) == nil {

@@ -23,12 +23,12 @@ const maxDepth = 64
 // invalid_template whose details name every problem, or a fault of the document
 // as a whole.
 func Read(doc []byte) (t *Template, warnings []fault.Detail, err error) {
-	return ReadWith(doc, func(json.RawMessage) error { return nil })
+	return ReadWith(doc, func([]byte) error { return nil })
 }
 
 // ReadWith is Read for those who can compile JSON Schemas: what compile says of
 // those in the template is told with everything else.
-func ReadWith(doc []byte, compile func(schema json.RawMessage) error) (t *Template, warnings []fault.Detail, err error) {
+func ReadWith(doc []byte, compile func(schema []byte) error) (t *Template, warnings []fault.Detail, err error) {
 	t, r, err := decode(doc)
 	if err != nil {
 		return nil, nil, err

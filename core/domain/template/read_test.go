@@ -157,7 +157,7 @@ func TestReadWithTellsOfSchemasToo(t *testing.T) {
 	t.Parallel()
 	doc := strings.NewReplacer(`"steps"`, `"on_failure":"x","input_schema":{"type":"odd"},"steps"`,
 		`"h"}`, `"h"},"result_schema":3`).Replace(small)
-	_, _, err := template.ReadWith([]byte(doc), func(schema json.RawMessage) error {
+	_, _, err := template.ReadWith([]byte(doc), func(schema []byte) error {
 		return fmt.Errorf("refused: %s", schema)
 	})
 	require.Equal(t, []fault.Detail{
@@ -165,6 +165,21 @@ func TestReadWithTellsOfSchemasToo(t *testing.T) {
 		{Field: "on_failure", Message: "is not a known value, want one of continue, fail_fast"},
 		{Field: "input_schema", Message: `refused: {"type":"odd"}`},
 	}, fault.Of(err).Details)
+}
+
+func TestProblemsWithinSchemasHaveTheirPlace(t *testing.T) {
+	t.Parallel()
+	doc := strings.Replace(small, `"steps"`, `"input_schema":{"type":"object"},"steps"`, 1)
+	_, _, err := template.ReadWith([]byte(doc), func([]byte) error {
+		e := fault.New(fault.CodeInvalidTemplate, "x")
+		e.Details = []fault.Detail{{Field: "", Message: "a"}, {Field: "properties.x", Message: "b"}, {Field: `["$id"]`, Message: "c"}}
+		return e
+	})
+	require.Equal(t, []fault.Detail{
+		{Field: "input_schema", Message: "a"}, {Field: "input_schema.properties.x", Message: "b"}, {Field: `input_schema["$id"]`, Message: "c"},
+	}, fault.Of(err).Details)
+	_, _, err = template.ReadWith([]byte(doc), func([]byte) error { return fault.New(fault.CodeInvalidTemplate, "no good") })
+	require.Equal(t, []fault.Detail{{Field: "input_schema", Message: "no good"}}, fault.Of(err).Details)
 }
 
 func TestReadWarnsOfUnknownActions(t *testing.T) {

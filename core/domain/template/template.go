@@ -6,6 +6,7 @@ package template
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 
 	"github.com/tasker-go/tasker/core/domain/dag"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -193,15 +194,35 @@ func (t *Template) Schemas() []Schema {
 	return all
 }
 
-// CheckSchemas returns what compile says of the schemas that it refuses.
-func (t *Template) CheckSchemas(compile func(schema json.RawMessage) error) []fault.Detail {
+// CheckSchemas returns what compile says of the schemas that it refuses. When
+// that is a fault, its details are places within the schema.
+func (t *Template) CheckSchemas(compile func(schema []byte) error) []fault.Detail {
 	var problems []fault.Detail
 	for _, s := range t.Schemas() {
-		if err := compile(s.JSON); err != nil {
-			problems = append(problems, fault.Detail{Field: s.Field, Message: err.Error()})
+		err := compile(s.JSON)
+		if err == nil {
+			continue
+		}
+		refusal, ok := errors.AsType[*fault.Error](err)
+		if !ok {
+			refusal = &fault.Error{Message: err.Error()}
+		}
+		for _, d := range refusal.Details {
+			problems = append(problems, fault.Detail{Field: inside(s.Field, d.Field), Message: d.Message})
+		}
+		if len(refusal.Details) == 0 {
+			problems = append(problems, fault.Detail{Field: s.Field, Message: refusal.Message})
 		}
 	}
 	return problems
+}
+
+// inside returns the path of what has the path inner in the value at path.
+func inside(path, inner string) string {
+	if inner == "" || inner[0] == '[' {
+		return path + inner
+	}
+	return path + "." + inner
 }
 
 // seal fixes what is derived from the exported fields.

@@ -78,6 +78,7 @@ func Run(t *testing.T, open func(*testing.T) Harness) {
 		"the same template is the same revision":            sameTemplate,
 		"other content is refused, or a revision":           otherTemplate,
 		"templates are found by name, by id and in a list":  findTemplates,
+		"disabled versions are told, and known as such":     disabledTemplates,
 		"failures and waits are kept, and values not in it": failuresKept,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package portstest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,4 +78,54 @@ func findTemplates(t *testing.T, w *world) {
 	require.Equal(t, []int32{2}, got.Definition.Graph().Children(1))
 	_, err = w.Store.Latest(t.Context(), task.Name{Namespace: "a", Name: "x", Version: "2.0.0"})
 	require.True(t, fault.Is(err, fault.CodeTemplateNotFound), "%v", err)
+}
+
+func disabledTemplates(t *testing.T, w *world) {
+	w.register(t, workflow(t, namespace, "flow", "a"))
+	w.register(t, workflow(t, namespace, "other", "a"))
+	name := task.Name{Namespace: namespace, Name: "flow", Version: "1.0.0"}
+	seen := func() *ports.Hold {
+		latest, err := w.Store.Latest(t.Context(), name)
+		require.NoError(t, err)
+		listed, err := w.Store.List(t.Context(), namespace)
+		require.NoError(t, err)
+		require.Len(t, listed, 2)
+		require.Nil(t, listed[1].Disabled, "the other is not meant")
+		again, err := w.Store.Register(t.Context(), []*template.Template{latest.Definition}, false)
+		require.NoError(t, err)
+		require.Equal(t, latest.Disabled, listed[0].Disabled)
+		require.Equal(t, latest.Disabled, again[0].Disabled)
+		return latest.Disabled
+	}
+	require.Nil(t, seen())
+
+	require.NoError(t, w.Store.Disable(t.Context(), name, "Ada", "it pays twice"))
+	first := seen()
+	require.NotNil(t, first)
+	require.Equal(t, "Ada", first.By)
+	require.Equal(t, "it pays twice", first.Why)
+	w.Shift(time.Hour)
+	require.NoError(t, w.Store.Disable(t.Context(), name, "Bob", "me too"), "twice is fine")
+	require.Equal(t, first, seen(), "who was first stays")
+
+	// It is the version that is disabled, whatever its revision.
+	_, err := w.Store.Register(t.Context(), []*template.Template{workflow(t, namespace, "flow", "b")}, true)
+	require.NoError(t, err)
+	require.Equal(t, first, seen())
+
+	require.NoError(t, w.Store.Enable(t.Context(), name))
+	require.Nil(t, seen())
+	require.NoError(t, w.Store.Enable(t.Context(), name), "twice is fine")
+	require.NoError(t, w.Store.Disable(t.Context(), name, "Bob", ""))
+	require.Equal(t, "Bob", seen().By)
+	require.WithinDuration(t, first.Since.Add(time.Hour), seen().Since, time.Minute, "by the clock of the database")
+
+	for _, unknown := range []task.Name{
+		{}, {Namespace: namespace, Name: "flow", Version: "1.0.1"}, {Namespace: "none", Name: "flow", Version: "1.0.0"},
+	} {
+		err := w.Store.Disable(t.Context(), unknown, "Ada", "why")
+		require.True(t, fault.Is(err, fault.CodeTemplateNotFound), "%v: %v", unknown, err)
+		err = w.Store.Enable(t.Context(), unknown)
+		require.True(t, fault.Is(err, fault.CodeTemplateNotFound), "%v: %v", unknown, err)
+	}
 }

@@ -35,6 +35,9 @@ type Step struct {
 	Children        []int32
 	Result          json.RawMessage
 	Failure         json.RawMessage
+	Checkpoint      json.RawMessage
+	// What the handler gets instead of handler.initialization of the template: edited by an operator. Null for as it is.
+	Inputs json.RawMessage
 }
 
 type Task struct {
@@ -62,6 +65,17 @@ type Task struct {
 	Tags                json.RawMessage
 	Context             json.RawMessage
 	Options             json.RawMessage
+	// When the task came into its state.
+	EnteredAt time.Time
+	StartAt   *time.Time
+	Deadline  *time.Time
+	// The next moment at which the task moves by itself: start_at while it is pending, then deadline. Null for never.
+	WakeAt *time.Time
+	// How many dead letters there have been: the ordinal of the newest.
+	Letters    int32
+	LetterOpen bool
+	// The open dead letter is about standing still: it closes when anything moves.
+	LetterStale bool
 }
 
 // Every revision of every template. Rows never change: a task is pinned to one.

@@ -96,7 +96,7 @@ func (q *Queries) StepResults(ctx context.Context, arg StepResultsParams) ([]Ste
 }
 
 const steps = `-- name: Steps :many
-select task_id, step_no, def_no, open_parents, attempts, max_attempts, dispatch_no, losses, lease_owner, elapsed_ms, created_at, updated_at, last_attempted_at, last_failure_at, completed_at, wake_at, state, name, parents, children, result, failure
+select task_id, step_no, def_no, open_parents, attempts, max_attempts, dispatch_no, losses, lease_owner, elapsed_ms, created_at, updated_at, last_attempted_at, last_failure_at, completed_at, wake_at, state, name, parents, children, result, failure, checkpoint, inputs
 from tasker.workflow_steps s
 where s.task_id = $1
 order by s.step_no
@@ -135,6 +135,8 @@ func (q *Queries) Steps(ctx context.Context, taskID ident.TaskID) ([]Step, error
 			&i.Children,
 			&i.Result,
 			&i.Failure,
+			&i.Checkpoint,
+			&i.Inputs,
 		); err != nil {
 			return nil, err
 		}

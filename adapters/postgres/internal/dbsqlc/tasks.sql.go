@@ -260,7 +260,7 @@ func (q *Queries) TaskStates(ctx context.Context, ids []uuid.UUID) ([]TaskStates
 }
 
 const tasks = `-- name: Tasks :many
-select t.task_id, t.created_at, t.updated_at, t.requested_at, t.completed_at, t.template_id, t.priority, t.total, t.open, t.active, t.retrying, t.failed, t.correlation_id, t.parent_correlation_id, t.state, t.namespace, t.initiator, t.source_system, t.reason, t.tags, t.context, t.options, m.name, m.version
+select t.task_id, t.created_at, t.updated_at, t.requested_at, t.completed_at, t.template_id, t.priority, t.total, t.open, t.active, t.retrying, t.failed, t.correlation_id, t.parent_correlation_id, t.state, t.namespace, t.initiator, t.source_system, t.reason, t.tags, t.context, t.options, t.entered_at, t.start_at, t.deadline, t.wake_at, t.letters, t.letter_open, t.letter_stale, m.name, m.version
 from tasker.tasks t
 join tasker.templates m on m.template_id = t.template_id
 where t.task_id = any ($1::uuid[])
@@ -305,6 +305,13 @@ func (q *Queries) Tasks(ctx context.Context, ids []uuid.UUID) ([]TasksRow, error
 			&i.Task.Tags,
 			&i.Task.Context,
 			&i.Task.Options,
+			&i.Task.EnteredAt,
+			&i.Task.StartAt,
+			&i.Task.Deadline,
+			&i.Task.WakeAt,
+			&i.Task.Letters,
+			&i.Task.LetterOpen,
+			&i.Task.LetterStale,
 			&i.Name,
 			&i.Version,
 		); err != nil {

@@ -7,9 +7,76 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/tasker-go/tasker/core/domain/ident"
 )
+
+const disableTemplate = `-- name: DisableTemplate :one
+with known as (
+  select 1
+  from tasker.templates m
+  where m.namespace = $1 and m.name = $2 and m.version = $3
+  limit 1
+), held as (
+  insert into tasker.disabled_templates (namespace, name, version, by_whom, reason, since)
+  select $1, $2, $3, $4, $5, clock_timestamp() + $6::interval
+  from known
+  on conflict on constraint disabled_templates_pkey do nothing
+)
+select exists (select from known)
+`
+
+type DisableTemplateParams struct {
+	Namespace   string
+	Name        string
+	Version     string
+	ByWhom      string
+	Reason      string
+	ClockOffset pgtype.Interval
+}
+
+// Whether the version is known. What is disabled already stays as it is.
+func (q *Queries) DisableTemplate(ctx context.Context, arg DisableTemplateParams) (bool, error) {
+	row := q.db.QueryRow(ctx, disableTemplate,
+		arg.Namespace,
+		arg.Name,
+		arg.Version,
+		arg.ByWhom,
+		arg.Reason,
+		arg.ClockOffset,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const enableTemplate = `-- name: EnableTemplate :one
+with freed as (
+  delete from tasker.disabled_templates d
+  where d.namespace = $1 and d.name = $2 and d.version = $3
+)
+select exists (
+  select
+  from tasker.templates m
+  where m.namespace = $1 and m.name = $2 and m.version = $3
+)
+`
+
+type EnableTemplateParams struct {
+	Namespace string
+	Name      string
+	Version   string
+}
+
+// Whether the version is known.
+func (q *Queries) EnableTemplate(ctx context.Context, arg EnableTemplateParams) (bool, error) {
+	row := q.db.QueryRow(ctx, enableTemplate, arg.Namespace, arg.Name, arg.Version)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
 
 const insertTemplates = `-- name: InsertTemplates :many
 insert into tasker.templates (namespace, name, version, revision, content_hash, definition)
@@ -73,8 +140,9 @@ func (q *Queries) InsertTemplates(ctx context.Context, arg InsertTemplatesParams
 }
 
 const latestTemplate = `-- name: LatestTemplate :one
-select template_id, namespace, name, version, revision, content_hash, definition, created_at
+select m.template_id, m.namespace, m.name, m.version, m.revision, m.content_hash, m.definition, m.created_at, d.by_whom, d.reason, d.since
 from tasker.templates m
+left join tasker.disabled_templates d on d.namespace = m.namespace and d.name = m.name and d.version = m.version
 where m.namespace = $1 and m.name = $2 and m.version = $3
 order by m.revision desc
 limit 1
@@ -86,48 +154,69 @@ type LatestTemplateParams struct {
 	Version   string
 }
 
-func (q *Queries) LatestTemplate(ctx context.Context, arg LatestTemplateParams) (Template, error) {
+type LatestTemplateRow struct {
+	Template Template
+	ByWhom   pgtype.Text
+	Reason   pgtype.Text
+	Since    *time.Time
+}
+
+func (q *Queries) LatestTemplate(ctx context.Context, arg LatestTemplateParams) (LatestTemplateRow, error) {
 	row := q.db.QueryRow(ctx, latestTemplate, arg.Namespace, arg.Name, arg.Version)
-	var i Template
+	var i LatestTemplateRow
 	err := row.Scan(
-		&i.TemplateID,
-		&i.Namespace,
-		&i.Name,
-		&i.Version,
-		&i.Revision,
-		&i.ContentHash,
-		&i.Definition,
-		&i.CreatedAt,
+		&i.Template.TemplateID,
+		&i.Template.Namespace,
+		&i.Template.Name,
+		&i.Template.Version,
+		&i.Template.Revision,
+		&i.Template.ContentHash,
+		&i.Template.Definition,
+		&i.Template.CreatedAt,
+		&i.ByWhom,
+		&i.Reason,
+		&i.Since,
 	)
 	return i, err
 }
 
 const latestTemplates = `-- name: LatestTemplates :many
-select distinct on (m.namespace, m.name, m.version) template_id, namespace, name, version, revision, content_hash, definition, created_at
+select distinct on (m.namespace, m.name, m.version) m.template_id, m.namespace, m.name, m.version, m.revision, m.content_hash, m.definition, m.created_at, d.by_whom, d.reason, d.since
 from tasker.templates m
+left join tasker.disabled_templates d on d.namespace = m.namespace and d.name = m.name and d.version = m.version
 where $1::text = '' or m.namespace = $1
 order by m.namespace, m.name, m.version, m.revision desc
 `
 
+type LatestTemplatesRow struct {
+	Template Template
+	ByWhom   pgtype.Text
+	Reason   pgtype.Text
+	Since    *time.Time
+}
+
 // The newest revision of every version. Templates are few.
-func (q *Queries) LatestTemplates(ctx context.Context, namespace string) ([]Template, error) {
+func (q *Queries) LatestTemplates(ctx context.Context, namespace string) ([]LatestTemplatesRow, error) {
 	rows, err := q.db.Query(ctx, latestTemplates, namespace)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Template
+	var items []LatestTemplatesRow
 	for rows.Next() {
-		var i Template
+		var i LatestTemplatesRow
 		if err := rows.Scan(
-			&i.TemplateID,
-			&i.Namespace,
-			&i.Name,
-			&i.Version,
-			&i.Revision,
-			&i.ContentHash,
-			&i.Definition,
-			&i.CreatedAt,
+			&i.Template.TemplateID,
+			&i.Template.Namespace,
+			&i.Template.Name,
+			&i.Template.Version,
+			&i.Template.Revision,
+			&i.Template.ContentHash,
+			&i.Template.Definition,
+			&i.Template.CreatedAt,
+			&i.ByWhom,
+			&i.Reason,
+			&i.Since,
 		); err != nil {
 			return nil, err
 		}
@@ -155,12 +244,14 @@ func (q *Queries) LockTemplates(ctx context.Context, arg LockTemplatesParams) er
 }
 
 const templateRevisions = `-- name: TemplateRevisions :many
-select m.template_id, m.namespace, m.name, m.version, m.revision, m.content_hash
+select m.template_id, m.namespace, m.name, m.version, m.revision, m.content_hash,
+       d.by_whom, d.reason, d.since
 from (
   select unnest($1::text[]) as namespace, unnest($2::text[]) as name,
          unnest($3::text[]) as version
 ) u
 join tasker.templates m on m.namespace = u.namespace and m.name = u.name and m.version = u.version
+left join tasker.disabled_templates d on d.namespace = m.namespace and d.name = m.name and d.version = m.version
 `
 
 type TemplateRevisionsParams struct {
@@ -176,6 +267,9 @@ type TemplateRevisionsRow struct {
 	Version     string
 	Revision    int32
 	ContentHash []byte
+	ByWhom      pgtype.Text
+	Reason      pgtype.Text
+	Since       *time.Time
 }
 
 // Every revision of some versions of templates, without their definitions.
@@ -195,6 +289,9 @@ func (q *Queries) TemplateRevisions(ctx context.Context, arg TemplateRevisionsPa
 			&i.Version,
 			&i.Revision,
 			&i.ContentHash,
+			&i.ByWhom,
+			&i.Reason,
+			&i.Since,
 		); err != nil {
 			return nil, err
 		}
