@@ -79,3 +79,11 @@ type Action struct {
 	Until   time.Time
 	Pause   *Pause
 }
+
+// What is the same in many explanations is shared by them.
+var (
+	waitAnyhow  = []Action{{Kind: ActWait}}
+	finishAll   = []Action{{Kind: ActFinishParents}}
+	retryTask   = []Action{{Kind: ActRetryTask}}
+	resolveTask = []Action{{Kind: ActResolveTask}}
+)

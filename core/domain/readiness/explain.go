@@ -37,17 +37,16 @@ type StepExplanation struct {
 	State step.State
 	Reason
 	// What follows is set where it applies, whatever Code is.
-	WaitingFor     []Named // the parents that do not satisfy it
-	Attempt        int32   // the running one, else the last one; 0 for none
-	MaxAttempts    int32
-	RetryAt        time.Time
-	LeaseHolder    string
-	LeaseUntil     time.Time
-	Pauses         []Pause // for Paused, as first code or further one
-	Handler        string
-	LastErrorType  string
-	LastError      string
-	DeadLetteredAt time.Time // for a failed step of a task with an open dead letter
+	WaitingFor    []Named // the parents that do not satisfy it
+	Attempt       int32   // the running one, else the last one; 0 for none
+	MaxAttempts   int32
+	RetryAt       time.Time
+	Lease         *LeaseFacts // of a step in progress; nil for unknown
+	Pauses        []Pause     // for Paused, as first code or further one
+	Handler       string
+	LastErrorType string
+	LastError     string
+	Letter        *LetterFacts // of a failed step of a task with an open dead letter
 }
 
 // Explain says of a task, and of each of its steps that is neither complete nor
@@ -57,13 +56,16 @@ type StepExplanation struct {
 func Explain(f *Facts) Explanation {
 	x := newExplainer(f)
 	e := Explanation{Letter: f.Task.Letter, CriticalPath: x.criticalPath()}
-	unfinished := 0
+	unfinished, waits := 0, 0
 	for i := range f.Steps {
 		if !f.Steps[i].State.Settled() {
 			unfinished++
+			waits += len(f.Steps[i].Parents)
 		}
 	}
 	e.Steps = make([]StepExplanation, 0, unfinished)
+	x.actions = make([]Action, 0, unfinished)
+	x.names = make([]Named, 0, waits)
 	for i := range f.Steps {
 		if s := &f.Steps[i]; !s.State.Settled() {
 			e.Steps = append(e.Steps, StepExplanation{})
@@ -80,6 +82,7 @@ type explainer struct {
 	index []int32 // place of a step in the facts, by number; -1 for none
 	w     words
 	codes []Code // of the step at hand
+	also  [][]Code
 
 	paused  string   // who paused it, of all pauses
 	resume  string   // what there is to resume
@@ -88,7 +91,6 @@ type explainer struct {
 	// Slices of explanations are cut from these.
 	names   []Named
 	actions []Action
-	also    []Code
 }
 
 func newExplainer(f *Facts) *explainer {

@@ -21,23 +21,21 @@ func (x *explainer) step(s *StepFacts, e *StepExplanation) {
 	if s.State == step.WaitingForRetry {
 		e.RetryAt = s.WakeAt
 	}
-	if s.State == step.InProgress && s.Lease != nil {
-		e.LeaseHolder, e.LeaseUntil = s.Lease.Holder, s.Lease.Until
+	if s.State == step.InProgress {
+		e.Lease = s.Lease
 	}
-	if s.State == step.Error && x.f.Task.Letter != nil {
-		e.DeadLetteredAt = x.f.Task.Letter.Since
+	if s.State == step.Error {
+		e.Letter = x.f.Task.Letter
 	}
 	x.obstacles(s, e.WaitingFor)
 	e.Code = x.codes[0]
-	first := len(x.also)
-	x.also = append(x.also, x.codes[1:]...)
-	e.Also = cut(x.also, first)
+	e.Also = x.shared(x.codes[1:])
 	if slices.Contains(x.codes, Paused) {
 		e.Pauses = x.f.Task.Pauses
 	}
 	switch x.f.Task.State {
 	case task.Pending, task.Error:
-		e.Instead = x.do(Action{Kind: ActResolveTask})
+		e.Instead = resolveTask
 		x.beforeOrAfter(s, e)
 	default:
 		if e.Code != Finished {
@@ -45,6 +43,21 @@ func (x *explainer) step(s *StepFacts, e *StepExplanation) {
 		}
 		x.underWay(s, e)
 	}
+}
+
+// shared returns codes as a slice of their own. There are few combinations and
+// many steps.
+func (x *explainer) shared(codes []Code) []Code {
+	if len(codes) == 0 {
+		return nil
+	}
+	for _, known := range x.also {
+		if slices.Equal(known, codes) {
+			return known
+		}
+	}
+	x.also = append(x.also, slices.Clone(codes))
+	return x.also[len(x.also)-1]
 }
 
 // beforeOrAfter explains a step whose task has not started, or ended in error:
@@ -61,15 +74,15 @@ func (x *explainer) beforeOrAfter(s *StepFacts, e *StepExplanation) {
 		w.say("step ").quote(s.Name).say(" cannot start before its task, which ")
 		e.Sentence = x.lateStart(w).String()
 		e.Unblock = "the server makes up for it by itself; if it does not, resolve the task by hand"
-		e.Actions = x.do(Action{Kind: ActWait})
+		e.Actions = waitAnyhow
 	case Failed:
 		e.Sentence = x.failure(s).String()
 		e.Unblock = "retry the whole task, or resolve it by hand"
-		e.Actions = x.do(Action{Kind: ActRetryTask})
+		e.Actions = retryTask
 	case Halted:
 		e.Sentence = w.say("step ").quote(s.Name).say(" does not go on, for its task ended in error").String()
 		e.Unblock = "retry the whole task, or resolve it by hand"
-		e.Actions = x.do(Action{Kind: ActRetryTask})
+		e.Actions = retryTask
 	default:
 		x.underWay(s, e)
 	}
@@ -106,11 +119,11 @@ func (x *explainer) underWay(s *StepFacts, e *StepExplanation) {
 		}
 		e.Sentence = w.String()
 		e.Unblock = "wait for its result, or resolve the step by hand"
-		e.Actions = x.do(Action{Kind: ActWait})
+		e.Actions = waitAnyhow
 	case LeaseLapsed:
 		e.Sentence = x.lapse(s).String()
 		e.Unblock = "the server takes the step back and enqueues it again by itself; if it does not, resolve the step by hand"
-		e.Actions = x.do(Action{Kind: ActWait})
+		e.Actions = waitAnyhow
 	case Paused:
 		e.Sentence = w.say("step ").quote(s.Name).say(" is held back: ", x.paused).String()
 		e.Unblock = x.resume
@@ -126,7 +139,7 @@ func (x *explainer) underWay(s *StepFacts, e *StepExplanation) {
 		}
 		e.Sentence = w.String()
 		e.Unblock = w.begin().say("wait for a free slot, or start another worker for handler ").quote(s.Handler).String()
-		e.Actions = x.do(Action{Kind: ActWait})
+		e.Actions = waitAnyhow
 	default:
 		e.Code = Stuck
 		w.say("step ").quote(s.Name).say(" is ", s.State.String(), " and nothing will move it by itself: ")
@@ -155,20 +168,20 @@ func (x *explainer) waits(s *StepFacts, e *StepExplanation) {
 		number(open).say(" of ").count(all, " parent", " parents")
 	if open == 1 {
 		w.say(" is not done)")
+		e.Unblock = "that parent must be complete or resolved by hand"
 	} else {
 		w.say(" are not done)")
+		e.Unblock = "those parents must all be complete or resolved by hand"
 	}
-	e.Sentence = w.String()
-	for _, p := range e.WaitingFor {
+	e.Sentence, e.Actions = w.String(), finishAll
+	for i, p := range e.WaitingFor {
 		if at := x.find(p.No); at < 0 || x.f.Steps[at].State.Settled() {
 			// Settled and yet not satisfied: it will never be.
-			e.Unblock = w.begin().names([]Named{p}).say(" will never be done: resolve step ").quote(s.Name).say(" by hand").String()
+			e.Unblock = w.begin().names(e.WaitingFor[i : i+1]).say(" will never be done: resolve step ").quote(s.Name).say(" by hand").String()
 			e.Actions, e.Instead = e.Instead, nil
 			return
 		}
 	}
-	e.Unblock = w.begin().names(e.WaitingFor).say(" must be complete or resolved by hand").String()
-	e.Actions = x.do(Action{Kind: ActFinishParents})
 }
 
 // retries explains a step that waits for its next attempt.
@@ -179,7 +192,7 @@ func (x *explainer) retries(s *StepFacts, e *StepExplanation) {
 	switch {
 	case e.Code == Overdue:
 		w.say(" was to start at ").when(s.WakeAt, now).say(" and has not")
-		e.Actions = x.do(Action{Kind: ActWait})
+		e.Actions = waitAnyhow
 		e.Unblock = "the server makes up for it by itself; if it does not, resolve the step by hand"
 	case s.rules().Due(now):
 		w.say(" is due since ").time(s.WakeAt)

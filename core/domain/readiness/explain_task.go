@@ -12,7 +12,7 @@ import (
 // task explains the task, of whose steps everything is said already.
 func (x *explainer) task(steps []StepExplanation) Reason {
 	var r Reason
-	t := &x.f.Task
+	t, seen := &x.f.Task, codesOf(steps)
 	switch {
 	case t.State == task.Error:
 		r = x.endedInError(steps)
@@ -22,11 +22,32 @@ func (x *explainer) task(steps []StepExplanation) Reason {
 	case t.State == task.Pending:
 		r = x.notStarted()
 	default:
-		r = x.started(steps)
+		r = x.started(steps, seen)
 	}
-	x.alsoOfTask(&r, steps)
+	for _, d := range codeDocs {
+		if seen[d.Code] && d.Code != r.Code {
+			r.Also = append(r.Also, d.Code)
+		}
+	}
 	x.remarks(&r)
 	return r
+}
+
+// codesOf returns all codes of steps, further ones included.
+func codesOf(steps []StepExplanation) map[Code]bool {
+	seen := map[Code]bool{}
+	var last Reason
+	for i := range steps {
+		if steps[i].Code == last.Code && slices.Equal(steps[i].Also, last.Also) {
+			continue // as most are
+		}
+		last = steps[i].Reason
+		seen[last.Code] = true
+		for _, c := range last.Also {
+			seen[c] = true
+		}
+	}
+	return seen
 }
 
 func (x *explainer) endedInError(steps []StepExplanation) Reason {
@@ -36,17 +57,17 @@ func (x *explainer) endedInError(steps []StepExplanation) Reason {
 	}
 	return Reason{
 		Code: Halted, Sentence: w.String(), Unblock: "retry the whole task, or resolve it by hand",
-		Actions: x.do(Action{Kind: ActRetryTask}), Instead: x.do(Action{Kind: ActResolveTask}),
+		Actions: retryTask, Instead: resolveTask,
 	}
 }
 
 func (x *explainer) notStarted() Reason {
-	r := Reason{Code: x.start(), Instead: x.do(Action{Kind: ActResolveTask})}
+	r := Reason{Code: x.start(), Instead: resolveTask}
 	w := x.w.begin().say("the task ")
 	if r.Code == Overdue {
 		r.Sentence = x.lateStart(w).String()
 		r.Unblock = "the server makes up for it by itself; if it does not, resolve the task by hand"
-		r.Actions = x.do(Action{Kind: ActWait})
+		r.Actions = waitAnyhow
 		return r
 	}
 	at := x.f.Task.StartAt
@@ -58,7 +79,7 @@ func (x *explainer) notStarted() Reason {
 
 // started explains a task by the step that moves soonest among those that its
 // counters say it rests for.
-func (x *explainer) started(steps []StepExplanation) Reason {
+func (x *explainer) started(steps []StepExplanation, seen map[Code]bool) Reason {
 	var candidates []Code
 	rest := x.f.Task.Rest()
 	switch rest {
@@ -71,6 +92,9 @@ func (x *explainer) started(steps []StepExplanation) Reason {
 	default:
 	}
 	for _, c := range candidates {
+		if !seen[c] {
+			continue
+		}
 		if found := having(steps, c); len(found) > 0 {
 			return x.because(c, found, steps)
 		}
@@ -86,7 +110,7 @@ func (x *explainer) started(steps []StepExplanation) Reason {
 	}
 	return Reason{
 		Code: Stuck, Sentence: w.String(), Unblock: "resolve the steps or the task by hand, and have the database checked",
-		Actions: x.do(Action{Kind: ActResolveTask}),
+		Actions: resolveTask,
 	}
 }
 
@@ -115,7 +139,7 @@ func (x *explainer) because(c Code, found []Named, steps []StepExplanation) Reas
 		w.say("is blocked, for ").count(n, " step failed: ", " steps failed: ").names(found)
 		r.Unblock = "retry the task, reset or resolve its failed steps, or resolve the task by hand"
 		r.Sentence = w.String()
-		r.Actions, r.Instead = x.do(Action{Kind: ActRetryTask}), x.do(Action{Kind: ActResolveTask})
+		r.Actions, r.Instead = retryTask, resolveTask
 		return r
 	default:
 		first := earliest(steps, c)
@@ -131,7 +155,7 @@ func (x *explainer) because(c Code, found []Named, steps []StepExplanation) Reas
 		r.Unblock = "the server makes up for it by itself; if it does not, resolve the step by hand"
 	}
 	r.Sentence = w.String()
-	r.Actions = x.do(Action{Kind: ActWait})
+	r.Actions = waitAnyhow
 	return r
 }
 
@@ -155,22 +179,6 @@ func (x *explainer) noWorker(r Reason, w *words, steps []StepExplanation) Reason
 	}
 	r.Actions, r.Unblock = cut(x.actions, first), w.String()
 	return r
-}
-
-// alsoOfTask adds the codes of the steps, in the order of the codes.
-func (x *explainer) alsoOfTask(r *Reason, steps []StepExplanation) {
-	seen := map[Code]bool{}
-	for i := range steps {
-		seen[steps[i].Code] = true
-		for _, c := range steps[i].Also {
-			seen[c] = true
-		}
-	}
-	for _, d := range codeDocs {
-		if seen[d.Code] && d.Code != r.Code {
-			r.Also = append(r.Also, d.Code)
-		}
-	}
 }
 
 // remarks adds what is true of the task besides.

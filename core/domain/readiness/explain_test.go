@@ -273,8 +273,7 @@ func TestTypedFields(t *testing.T) {
 		s.State, s.Attempts, s.LastError = step.InProgress, 2, "of the attempt before"
 		s.Lease = &readiness.LeaseFacts{Holder: "server-1", Until: noon.Add(1)}
 	})).Steps[0]
-	require.Equal(t, "server-1", running.LeaseHolder)
-	require.Equal(t, noon.Add(1), running.LeaseUntil)
+	require.Equal(t, readiness.LeaseFacts{Holder: "server-1", Until: noon.Add(1)}, *running.Lease)
 	require.Equal(t, int32(2), running.Attempt)
 	require.Equal(t, int32(3), running.MaxAttempts)
 	require.Empty(t, running.LastError)
@@ -286,7 +285,7 @@ func TestTypedFields(t *testing.T) {
 		s.State, s.LastErrorType, s.LastError = step.Error, "x", "y"
 	}))
 	require.Equal(t, noon.Add(-1), failed.Letter.Since)
-	require.Equal(t, noon.Add(-1), failed.Steps[0].DeadLetteredAt)
+	require.Equal(t, noon.Add(-1), failed.Steps[0].Letter.Since)
 	require.Equal(t, "x", failed.Steps[0].LastErrorType)
 	require.Equal(t, "y", failed.Steps[0].LastError)
 	require.Equal(t, []readiness.Pause{shop}, failed.Steps[0].Pauses)
@@ -332,22 +331,22 @@ func TestWaitingForParents(t *testing.T) {
 	}{
 		"one of one": {
 			parented(step.Enqueued), `step "last" waits for "p1" (1 of 1 parent is not done)`,
-			`"p1" must be complete or resolved by hand`, readiness.ActFinishParents,
+			`that parent must be complete or resolved by hand`, readiness.ActFinishParents,
 		},
 		"two of three": {
 			parented(step.Enqueued, step.Complete, step.Error),
 			`step "last" waits for "p1" and "p3" (2 of 3 parents are not done)`,
-			`"p1" and "p3" must be complete or resolved by hand`, readiness.ActFinishParents,
+			`those parents must all be complete or resolved by hand`, readiness.ActFinishParents,
 		},
 		"three of four": {
 			parented(step.Enqueued, step.Error, step.ResolvedManually, step.Enqueued),
 			`step "last" waits for "p1", "p2" and "p4" (3 of 4 parents are not done)`,
-			`"p1", "p2" and "p4" must be complete or resolved by hand`, readiness.ActFinishParents,
+			`those parents must all be complete or resolved by hand`, readiness.ActFinishParents,
 		},
 		"more than are named": {
 			parented(many...),
 			`step "last" waits for "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10" and 2 more (12 of 12 parents are not done)`,
-			`"p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10" and 2 more must be complete or resolved by hand`,
+			`those parents must all be complete or resolved by hand`,
 			readiness.ActFinishParents,
 		},
 		"a parent that was cancelled": {

@@ -12,13 +12,26 @@ const (
 	maxError = 200 // bytes of an error in a sentence
 )
 
-// words is a sentence that grows. It is used again for each sentence: a task
-// may have very many.
-type words struct{ buf []byte }
+// words is a sentence that grows. It is used again for each sentence, and many
+// sentences share one piece of memory: a task may have very many.
+type words struct {
+	buf  []byte
+	page strings.Builder
+}
+
+const pageSize = 64 << 10
 
 func (w *words) begin() *words { w.buf = w.buf[:0]; return w }
 
-func (w *words) String() string { return string(w.buf) }
+func (w *words) String() string {
+	if w.page.Len()+len(w.buf) > w.page.Cap() {
+		w.page = strings.Builder{}
+		w.page.Grow(max(pageSize, len(w.buf)))
+	}
+	start := w.page.Len()
+	w.page.Write(w.buf)
+	return w.page.String()[start:]
+}
 
 func (w *words) say(parts ...string) *words {
 	for _, p := range parts {
@@ -29,7 +42,15 @@ func (w *words) say(parts ...string) *words {
 
 func (w *words) number(n int32) *words { w.buf = strconv.AppendInt(w.buf, int64(n), 10); return w }
 
-func (w *words) quote(text string) *words { w.buf = strconv.AppendQuote(w.buf, text); return w }
+func (w *words) quote(text string) *words {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			w.buf = strconv.AppendQuote(w.buf, text)
+			return w
+		}
+	}
+	return w.say(`"`, text, `"`) // most names: several times as fast
+}
 
 func (w *words) time(t time.Time) *words {
 	w.buf = t.UTC().AppendFormat(w.buf, time.RFC3339)
