@@ -248,11 +248,15 @@ func (c *Catalog) Describe(ctx context.Context, s ports.ClaimedStep) (ports.Assi
 	}
 	def := c.Definition(s.Template)
 	st := def.Step(s.Def)
+	inputs := st.Handler.Initialization
+	if s.Inputs != nil {
+		inputs = s.Inputs
+	}
 	return ports.Assignment{
 		ClaimedStep: s,
 		Queue:       plan.Queue{Namespace: def.Namespace, Handler: st.Handler.Callable},
 		Task:        ports.TaskNames{Namespace: def.Namespace, Name: def.Name, Version: def.Version},
-		Init:        st.Handler.Initialization,
+		Init:        inputs,
 		Limit:       st.TimeoutSeconds,
 		Max:         int32(st.Retry.MaxAttempts), //nolint:gosec // G115: validated to at most 100
 	}, nil
