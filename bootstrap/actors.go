@@ -40,7 +40,7 @@ var taskRequestModule = fx.Module(taskRequestActor,
 var stepEnqueuerModule = fx.Module(stepEnqueuerActor,
 	fx.Provide(func(e *orchestrate.Engine, cfg *configuration.Config, m *telemetry.Metrics, log *slog.Logger) *orchestrate.Enqueuer {
 		c := actorConfig(stepEnqueuerActor, cfg, cfg.Orchestration.Actors.StepEnqueuerChannelSize)
-		return actor.New(c, &orchestrate.StepEnqueuer{Engine: e}, func(plan.Wake) int { return 32 }, m, log)
+		return actor.New(c, &orchestrate.StepEnqueuer{Engine: e}, sizeOfWake, m, log)
 	}),
 	fx.Invoke(running[*orchestrate.Enqueuer]),
 )
@@ -55,19 +55,29 @@ var resultProcessorModule = fx.Module(resultProcessorActor,
 )
 
 var taskFinalizerModule = fx.Module(taskFinalizerActor,
-	fx.Provide(func(e *orchestrate.Engine, cfg *configuration.Config, m *telemetry.Metrics, log *slog.Logger) *app.Finalizer {
+	fx.Provide(func(e *orchestrate.Engine, cfg *configuration.Config, m *telemetry.Metrics, log *slog.Logger) *orchestrate.Finalizer {
 		c := actorConfig(taskFinalizerActor, cfg, cfg.Orchestration.Actors.TaskFinalizerChannelSize)
 		c.Patience = callerPatience
-		// All steps of a cancelled task are read and written: few tasks at a time.
+		// All steps of an ending task are read and written: few tasks at a time.
 		c.MaxBatch = min(c.MaxBatch, 16)
-		return actor.New(c, &orchestrate.TaskFinalizer{Engine: e}, func(plan.Cancel) int { return 64 }, m, log)
+		return actor.New(c, &orchestrate.TaskFinalizer{Engine: e}, func(plan.Ending) int { return 64 }, m, log)
 	}),
-	fx.Invoke(running[*app.Finalizer]),
+	fx.Invoke(running[*orchestrate.Finalizer]),
 )
 
 func actorConfig(name string, cfg *configuration.Config, capacity int) actor.Config {
 	a := cfg.Orchestration.Actors
 	return actor.Config{Name: name, Capacity: capacity, MaxBatch: a.MaxBatchMessages, MaxBytes: a.MaxBatchBytes, Loops: 1}
+}
+
+func sizeOfWake(w plan.Wake) int {
+	size := 64 + len(w.Why)
+	if w.Order != nil {
+		for i := range w.Order.Steps {
+			size += len(w.Order.Steps[i].Value) + len(w.Order.Steps[i].Inputs)
+		}
+	}
+	return size
 }
 
 func sizeOfSubmission(s plan.Submission) int {

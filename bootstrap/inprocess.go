@@ -16,6 +16,8 @@ import (
 type inProcess struct {
 	handlers worker.Handlers
 	reads    ports.TaskReads
+
+	checkpoints ports.Checkpoints
 }
 
 var _ ports.Runner = (*inProcess)(nil)
@@ -46,7 +48,14 @@ func (p *inProcess) step(a ports.Assignment) *worker.Step {
 		ID: a.Ref.ID().String(), Name: a.Name, Handler: a.Queue.Handler,
 		Attempt: int(a.Attempt), MaxAttempts: int(a.Max),
 	}, worker.Inputs{
-		Context: a.Context, Initialization: a.Init, Parents: parents,
+		Context: a.Context, Initialization: a.Init, Parents: parents, Checkpoint: a.Checkpoint,
+		Save: func(ctx context.Context, checkpoint json.RawMessage) error {
+			live, err := p.checkpoints.SaveCheckpoint(ctx, a.Ref, a.Dispatch, checkpoint)
+			if err == nil && !live {
+				err = worker.ErrLost
+			}
+			return err
+		},
 		Fetch: func(ctx context.Context, names ...string) (map[string]json.RawMessage, error) {
 			found, err := p.reads.Results(ctx, a.Ref.Task, names)
 			if err != nil {

@@ -122,12 +122,12 @@ var engineModule = fx.Module("engine",
 		func(s *postgres.Store, c *catalog.Catalog, h *watch.Hub, cfg *configuration.Config, log *slog.Logger) *dispatch.Dispatcher {
 			return dispatch.New(s, c, h, cfg.Orchestration.Dispatch.SafetyPollInterval, log)
 		},
-		func(b *breaker.UnitOfWork, c *catalog.Catalog, d *dispatch.Dispatcher, h *watch.Hub, t *upkeep.Timers, cfg *configuration.Config) *orchestrate.Engine {
+		func(b *breaker.UnitOfWork, c *catalog.Catalog, d *dispatch.Dispatcher, h *watch.Hub, t *upkeep.Timers, m *telemetry.Metrics, cfg *configuration.Config) *orchestrate.Engine {
 			rules := plan.Rules{MaxLosses: int32(cfg.Orchestration.Dispatch.MaxLeaseLosses)}
 			if backoff := cfg.Common.Backoff; backoff.JitterEnabled {
 				rules.Jitter = backoff.JitterMax
 			}
-			return orchestrate.NewEngine(b, c, d, h, t, rules)
+			return orchestrate.NewEngine(b, c, d, h, t, m, rules)
 		},
 	),
 )
@@ -135,11 +135,17 @@ var engineModule = fx.Module("engine",
 var upkeepModule = fx.Module("upkeep",
 	fx.Invoke(func(lc fx.Lifecycle, down fx.Shutdowner, log *slog.Logger, cfg *configuration.Config, s *postgres.Store,
 		wire *postgres.Wire, hub *watch.Hub, timers *upkeep.Timers, d *dispatch.Dispatcher, enqueuer *orchestrate.Enqueuer,
+		finalizer *orchestrate.Finalizer,
 	) {
+		renewal := &upkeep.Renewal{
+			Leases: s, Declared: d.Declared, Changed: d.Changed(), Log: log,
+			Lease: cfg.Orchestration.Dispatch.LeaseDuration, Every: cfg.Orchestration.Dispatch.HeartbeatInterval,
+		}
 		recovery := &upkeep.Recovery{Due: s, Every: cfg.Orchestration.Dispatch.RecoveryInterval, Log: log}
 		chores := &upkeep.Housekeeping{Upkeep: s, Log: log}
 		background(lc, down, log, "watchers", hub.Run)
-		background(lc, down, log, "timers", func(ctx context.Context) error { return timers.Run(ctx, enqueuer) })
+		background(lc, down, log, "timers", func(ctx context.Context) error { return timers.Run(ctx, enqueuer, finalizer) })
+		background(lc, down, log, "leases", renewal.Run)
 		background(lc, down, log, "recovery", func(ctx context.Context) error { return recovery.Run(ctx, enqueuer) })
 		background(lc, down, log, "housekeeping", chores.Run)
 		background(lc, down, log, "newswire", func(ctx context.Context) error {
@@ -153,7 +159,10 @@ var upkeepModule = fx.Module("upkeep",
 				if n.Moved || n.Lost {
 					hub.Elsewhere()
 				}
-				d.CancelTasks(n.Cancelled)
+				d.CancelTasks(n.Ended)
+				for _, t := range n.Taken {
+					d.CancelStep(t.Ref, t.No, dispatch.ErrTaken)
+				}
 			})
 		})
 	}),
@@ -162,12 +171,18 @@ var upkeepModule = fx.Module("upkeep",
 var applicationModule = fx.Module("application",
 	fx.Provide(
 		fx.Annotate(func() *system.IDs { return &system.IDs{} }, fx.As(new(ports.IDs))),
-		func(requests *app.Requests, finalizer *app.Finalizer, c *catalog.Catalog, s *postgres.Store, hub *watch.Hub,
-			ids ports.IDs, admission ports.Admission, cfg *configuration.Config,
+		func(requests *app.Requests, enqueuer *orchestrate.Enqueuer, finalizer *orchestrate.Finalizer, c *catalog.Catalog,
+			s *postgres.Store, hub *watch.Hub, ids ports.IDs, admission ports.Admission, announcer ports.Announcer, cfg *configuration.Config,
 		) *app.Application {
 			limits := app.DefaultLimits()
 			limits.Context.MaxBytes = cfg.Orchestration.Limits.MaxContextBytes
-			return app.New(requests, finalizer, c, s, hub, ids, admission, limits)
+			limits.Result.MaxBytes = cfg.Orchestration.Limits.MaxResultBytes
+			return app.New(app.Parts{
+				Requests: requests, Enqueuer: enqueuer, Finalizer: finalizer, Catalog: c,
+				Reader: templates.NewReader(&jsonschema.Schemas{}), Reads: s, Pauses: s, Purger: s, Letters: s, Resumes: s, Leases: s,
+				Hub: hub, IDs: ids, Admission: admission, Announcer: announcer, Limits: limits,
+				Staleness: thresholds(cfg), Redact: cfg.Orchestration.DLQ.RedactFields,
+			})
 		},
 	),
 )
@@ -265,7 +280,7 @@ var workerModule = fx.Module("worker",
 			slots = defaultSlots
 		}
 		lc.Append(fx.StartHook(func() {
-			d.Serve(&inProcess{handlers: o.Handlers, reads: s}, declared(o.Handlers, r.namespaces), slots)
+			d.Serve(&inProcess{handlers: o.Handlers, reads: s, checkpoints: s}, declared(o.Handlers, r.namespaces), slots)
 		}))
 	}),
 )

@@ -345,6 +345,9 @@ func (s *Store) Update(ctx context.Context, id deadletter.EntryID, u ports.Lette
 	if !ok {
 		return ports.Letter{}, letterNotFound(id)
 	}
+	if u.If != 0 && u.If != l.Status {
+		return ports.Letter{}, fault.New(fault.CodeDeadLetterClosed, "dead letter %s is %s already", id, l.Status).With("status", l.Status.String())
+	}
 	now, t := s.db.now(), s.db.tasks[l.Task]
 	if u.Status != 0 && u.Status != l.Status {
 		if u.Status == deadletter.Pending && (l.Ordinal != t.letters || t.letterOpen) {

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/step"
@@ -28,6 +31,7 @@ type Database struct {
 	interfere  func(Stage) error
 	servers    int32
 	gone       map[int32]bool
+	leases     map[int32]holder // servers that have renewed
 	tasks      map[ident.TaskID]taskRow
 	steps      map[ident.StepRef]stepRow
 	identities map[plan.Identity]ident.TaskID
@@ -36,17 +40,22 @@ type Database struct {
 	taskLog    map[ident.TaskID][]TaskTransition
 	stepLog    map[ident.TaskID][]StepTransition
 	templates  []ports.StoredTemplate // by id, which counts from 1
+	letters    map[deadletter.EntryID]letterRow
+	resumes    map[uuid.UUID]ports.BulkResume
+	pauses     map[pauseKey]ports.Pause
+	aside      map[job]plan.Queue // jobs that a claim set aside for a pause
 	disabled   map[task.Name]ports.Hold
 }
 
 // New returns an empty database whose time is clock's, shifted by Shift.
 func New(clock func() time.Time) *Database {
 	return &Database{
-		clock: clock, interfere: func(Stage) error { return nil }, gone: map[int32]bool{},
+		clock: clock, interfere: func(Stage) error { return nil }, gone: map[int32]bool{}, leases: map[int32]holder{},
 		tasks: map[ident.TaskID]taskRow{}, steps: map[ident.StepRef]stepRow{},
 		identities: map[plan.Identity]ident.TaskID{}, jobs: map[plan.Queue][]job{},
-		disabled: map[task.Name]ports.Hold{},
-		taskLog:  map[ident.TaskID][]TaskTransition{}, stepLog: map[ident.TaskID][]StepTransition{},
+		disabled: map[task.Name]ports.Hold{}, pauses: map[pauseKey]ports.Pause{}, aside: map[job]plan.Queue{},
+		letters: map[deadletter.EntryID]letterRow{}, resumes: map[uuid.UUID]ports.BulkResume{},
+		taskLog: map[ident.TaskID][]TaskTransition{}, stepLog: map[ident.TaskID][]StepTransition{},
 	}
 }
 
@@ -141,6 +150,12 @@ type taskRow struct {
 	created   time.Time
 	updated   time.Time
 	completed time.Time
+	entered   time.Time // when it came into its state
+	wakeAt    time.Time
+	deadline  time.Time
+	letters   int32 // dead letters so far
+
+	letterOpen, letterStale bool
 }
 
 type stepRow struct {
@@ -152,6 +167,7 @@ type stepRow struct {
 	created, updated, completed, attempted, failed, wakeAt    time.Time
 	value, failure                                            json.RawMessage
 	elapsed                                                   int32 // ms
+	inputs, checkpoint                                        json.RawMessage
 }
 
 // TaskTransition is a row of a task's history.
@@ -172,6 +188,7 @@ type StepTransition struct {
 	From, To          step.State
 	Path              []step.State
 	Failure           json.RawMessage
+	By, Why           string
 }
 
 // TaskHistory returns what happened to a task, in order.

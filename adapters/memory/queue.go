@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/step"
+	"github.com/tasker-go/tasker/core/domain/task"
 	"github.com/tasker-go/tasker/core/ports"
 )
 
@@ -54,6 +56,17 @@ func (x *transaction) enqueue(j plan.Job) {
 	set(x, x.db.jobs, j.Queue, slices.Insert(slices.Clone(waiting), at, made))
 }
 
+// drop removes the job of a dispatch that is not live any more.
+func (x *transaction) drop(j plan.Job) {
+	same := func(w job) bool { return w.ref == j.Ref && w.dispatch == j.Dispatch }
+	set(x, x.db.jobs, j.Queue, slices.DeleteFunc(slices.Clone(x.db.jobs[j.Queue]), same))
+	for w := range x.db.aside {
+		if same(w) {
+			unset(x, x.db.aside, w)
+		}
+	}
+}
+
 // Claim implements ports.StepQueue.
 func (s *Store) Claim(ctx context.Context, r ports.ClaimRequest) (ports.ClaimReply, error) {
 	if err := ctx.Err(); err != nil {
@@ -89,6 +102,9 @@ func (x *transaction) claim(r ports.ClaimRequest) (ports.ClaimReply, error) {
 	}
 	reply := ports.ClaimReply{Taken: make([]int, len(r.Queues))}
 	for i, q := range r.Queues {
+		if x.db.pauses[pauseKey{kind: ports.PauseNamespace, name: task.Name{Namespace: q.Namespace}}] != (ports.Pause{}) {
+			continue
+		}
 		waiting := x.db.jobs[q]
 		n := min(r.Limits[i], len(waiting))
 		if n == 0 {
@@ -96,6 +112,10 @@ func (x *transaction) claim(r ports.ClaimRequest) (ports.ClaimReply, error) {
 		}
 		reply.Taken[i] = n
 		for _, j := range waiting[:n] {
+			if x.db.held(j.ref.Task) {
+				set(x, x.db.aside, j, q)
+				continue
+			}
 			row := x.db.steps[j.ref]
 			if row.state != step.Enqueued || row.dispatch != j.dispatch {
 				continue // a dispatch that is not live any more
@@ -104,7 +124,7 @@ func (x *transaction) claim(r ports.ClaimRequest) (ports.ClaimReply, error) {
 			row.attempts++
 			row.attempted, row.updated = x.now, x.now
 			set(x, x.db.steps, j.ref, row)
-			x.recordStep(j.ref, row, step.Enqueued, nil, nil)
+			x.recordStep(j.ref, row, step.Enqueued, nil, nil, "", "")
 			reply.Steps = append(reply.Steps, x.claimed(i, j.ref, row))
 		}
 		set(x, x.db.jobs, q, slices.Clone(waiting[n:]))
@@ -133,41 +153,66 @@ func (x *transaction) claimed(queue int, ref ident.StepRef, row stepRow) ports.C
 	return c
 }
 
-// DueRetries implements ports.DueStore.
-func (s *Store) DueRetries(ctx context.Context, limit int) ([]plan.Wake, time.Duration, error) {
+// Due implements ports.DueStore.
+func (s *Store) Due(ctx context.Context, limit int, grace time.Duration) (ports.Due, error) {
+	due := ports.Due{Next: -1}
 	if err := s.reading(ctx); err != nil {
-		return nil, 0, err
+		return due, err
 	}
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	type waiting struct {
-		at time.Time
-		plan.Wake
+	all := s.db.waiting()
+	now := s.db.now()
+	for i, w := range all {
+		switch {
+		case i == limit:
+			due.Next = 0
+			return due, nil
+		case w.at.After(now):
+			due.Next = w.at.Sub(now)
+			return due, nil
+		case now.Sub(w.at) > grace:
+			due.Overdue++
+		}
+		if i == 0 {
+			due.Earliest = w.at
+		}
+		if w.ends {
+			due.Endings = append(due.Endings, plan.Ending{Task: w.Ref.Task, End: plan.DeadlinePassed, Why: "its deadline has passed: " + w.at.Format(time.RFC3339)})
+		} else {
+			due.Wakes = append(due.Wakes, w.Wake)
+		}
 	}
+	return due, nil
+}
+
+// waiting is what moves by itself, and when.
+type waiting struct {
+	at   time.Time
+	ends bool
+	plan.Wake
+}
+
+// waiting returns all that waits for a time, the earliest first. The caller holds
+// the lock.
+func (db *Database) waiting() []waiting {
 	var all []waiting
-	for ref, row := range s.db.steps {
+	for ref, row := range db.steps {
 		if !row.wakeAt.IsZero() {
-			all = append(all, waiting{row.wakeAt, plan.Wake{Ref: ref, Dispatch: row.dispatch, Cause: plan.RetryDue}})
+			all = append(all, waiting{at: row.wakeAt, Wake: plan.Wake{Ref: ref, Dispatch: row.dispatch, Cause: plan.RetryDue}})
+		}
+	}
+	for id, row := range db.tasks {
+		if !row.wakeAt.IsZero() {
+			all = append(all, waiting{
+				at: row.wakeAt, ends: row.state != task.Pending, Wake: plan.Wake{Ref: ident.StepRef{Task: id}, Cause: plan.StartDue},
+			})
 		}
 	}
 	slices.SortFunc(all, func(a, b waiting) int {
 		return cmp.Or(a.at.Compare(b.at), plan.CompareRefs(a.Ref, b.Ref))
 	})
-	now := s.db.now()
-	var due []plan.Wake
-	for _, w := range all {
-		switch {
-		case len(due) == limit:
-			return due, 0, nil
-		case w.at.After(now):
-			return due, w.at.Sub(now), nil
-		}
-		due = append(due, w.Wake)
-	}
-	if len(due) == limit {
-		return due, 0, nil
-	}
-	return due, -1, nil
+	return all
 }
 
 // LostLeases implements ports.DueStore.
@@ -179,8 +224,10 @@ func (s *Store) LostLeases(ctx context.Context, limit int) ([]plan.Wake, error) 
 	defer s.db.mu.Unlock()
 	var lost []plan.Wake
 	for ref, row := range s.db.steps {
-		if s.db.gone[row.owner] {
-			lost = append(lost, plan.Wake{Ref: ref, Dispatch: row.dispatch, Cause: plan.LeaseLost})
+		if row.owner != 0 && row.owner != s.server && s.db.lapsed(row.owner) {
+			lost = append(lost, plan.Wake{
+				Ref: ref, Dispatch: row.dispatch, Cause: plan.LeaseLost, Why: fmt.Sprintf("server %d is gone", row.owner),
+			})
 		}
 	}
 	slices.SortFunc(lost, func(a, b plan.Wake) int { return plan.CompareRefs(a.Ref, b.Ref) })

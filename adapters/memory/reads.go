@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"slices"
 
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -24,6 +25,55 @@ func (s *Store) Task(ctx context.Context, id ident.TaskID) (ports.TaskRecord, []
 		return ports.TaskRecord{}, nil, fault.New(fault.CodeTaskNotFound, "there is no task %s", id)
 	}
 	return row.record(), s.db.stepsOf(id), nil
+}
+
+// Outline implements ports.TaskReads.
+func (s *Store) Outline(ctx context.Context, id ident.TaskID) (ports.Outline, error) {
+	if err := s.reading(ctx); err != nil {
+		return ports.Outline{}, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	row, ok := s.db.tasks[id]
+	if !ok {
+		return ports.Outline{}, fault.New(fault.CodeTaskNotFound, "there is no task %s", id)
+	}
+	o := ports.Outline{
+		Now: s.db.now(), Template: row.Template, Namespace: row.Definition.Namespace, State: row.state, Counters: row.counters,
+		EnteredAt: row.entered, StartAt: row.StartAt, Deadline: row.deadline, Letters: row.letters, LetterOpen: row.letterOpen,
+	}
+	for _, r := range s.db.stepsOf(id) {
+		st := s.db.steps[r.Ref]
+		out := ports.OutlineStep{
+			No: r.Ref.No, Def: r.Def, Name: r.Name, State: r.State, Parents: r.Parents, OpenParents: r.OpenParents,
+			Attempts: r.Attempts, MaxAttempts: r.MaxAttempts, Losses: st.losses, WakeAt: st.wakeAt, Since: st.updated, Holder: st.owner,
+		}
+		var f step.Failure
+		if !r.State.Settled() && json.Unmarshal(r.Failure, &f) == nil {
+			out.ErrorType, out.Error = f.Type, f.Message
+		}
+		o.Steps = append(o.Steps, out)
+	}
+	return o, nil
+}
+
+// StepHistory implements ports.TaskReads.
+func (s *Store) StepHistory(ctx context.Context, ref ident.StepRef) ([]ports.StepMove, error) {
+	if err := s.reading(ctx); err != nil {
+		return nil, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	var moves []ports.StepMove
+	for _, m := range s.db.stepLog[ref.Task] {
+		if m.Ref == ref {
+			moves = append(moves, ports.StepMove{
+				At: m.At, Server: m.Server, Dispatch: m.Dispatch, Attempt: m.Attempt, From: m.From, To: m.To, Path: m.Path,
+				Failure: m.Failure, By: m.By, Why: m.Why,
+			})
+		}
+	}
+	return moves, nil
 }
 
 // Tasks implements ports.TaskReads. Tasks created at From are in, those created
@@ -134,6 +184,7 @@ func (r taskRow) record() ports.TaskRecord {
 		Namespace: r.Definition.Namespace, Name: r.Definition.Name, Version: r.Definition.Version,
 		State: r.state, Counters: r.counters,
 		CreatedAt: r.created, UpdatedAt: r.updated, CompletedAt: r.completed, RequestedAt: r.RequestedAt.UTC(),
+		StartAt: r.StartAt, Deadline: r.deadline,
 		Context: r.Context, Options: r.Options, Tags: r.Tags, Initiator: r.Initiator, SourceSystem: r.SourceSystem,
 		Reason: r.Reason, Priority: r.Priority, CorrelationID: r.CorrelationID, ParentCorrelationID: r.ParentCorrelationID,
 	}

@@ -102,9 +102,19 @@ func set[K comparable, V any](x *transaction, m map[K]V, k K, v V) {
 	m[k] = v
 }
 
+// unset removes k, until the transaction is rolled back.
+func unset[K comparable, V any](x *transaction, m map[K]V, k K) {
+	if before, had := m[k]; had {
+		x.undo = append(x.undo, func() { m[k] = before })
+		delete(m, k)
+	}
+}
+
 func (x *transaction) load(scope ports.Scope) *plan.Snapshot {
 	db := x.db
-	snap := &plan.Snapshot{Now: x.now, Tasks: map[ident.TaskID]plan.Task{}, Steps: map[ident.StepRef]plan.Step{}}
+	snap := &plan.Snapshot{
+		Now: x.now, Tasks: map[ident.TaskID]plan.Task{}, Steps: map[ident.StepRef]plan.Step{}, Whole: map[ident.TaskID]bool{},
+	}
 	if len(scope.Identities) > 0 {
 		snap.Taken = map[plan.Identity]ident.TaskID{}
 	}
@@ -137,6 +147,7 @@ func (x *transaction) load(scope ports.Scope) *plan.Snapshot {
 		}
 	}
 	for _, id := range scope.Tasks {
+		snap.Whole[id] = true
 		if row, ok := db.tasks[id]; ok {
 			snap.Tasks[id] = row.plan()
 		}
@@ -163,7 +174,8 @@ func (x *transaction) see(snap *plan.Snapshot, ref ident.StepRef) {
 func (r taskRow) plan() plan.Task {
 	return plan.Task{
 		ID: r.ID, Template: r.Template, Namespace: r.Definition.Namespace, State: r.state, Priority: r.Priority,
-		Counters: r.counters,
+		Counters: r.counters, EnteredAt: r.entered, WakeAt: r.wakeAt, Deadline: r.deadline,
+		Letters: r.letters, LetterOpen: r.letterOpen, LetterStale: r.letterStale,
 	}
 }
 
@@ -183,8 +195,14 @@ func (x *transaction) write(d plan.Decision) error {
 			return err
 		}
 	}
+	for i := range d.Letters {
+		x.writeLetter(&d.Letters[i])
+	}
 	for _, j := range d.Jobs {
 		x.enqueue(j)
+	}
+	for _, j := range d.Dropped {
+		x.drop(j)
 	}
 	return nil
 }
@@ -194,7 +212,8 @@ func (x *transaction) create(t *plan.NewTask) error {
 	if _, exists := x.db.tasks[id]; exists {
 		return fmt.Errorf("task %s exists already", id)
 	}
-	row := taskRow{Submission: t.Submission, state: t.State, counters: t.Counters, created: x.now, updated: x.now}
+	row := taskRow{Submission: t.Submission, state: t.State, counters: t.Counters, created: x.now, updated: x.now,
+		entered: x.now, wakeAt: t.WakeAt, deadline: t.Task.Deadline}
 	row.ID, row.Template, row.Priority = id, t.Task.Template, t.Task.Priority
 	if row.RequestedAt.IsZero() {
 		row.RequestedAt = x.now
@@ -203,7 +222,9 @@ func (x *transaction) create(t *plan.NewTask) error {
 		return err
 	}
 	set(x, x.db.tasks, id, row)
-	x.recordTask(id, task.Pending, t.State, t.Path, "", "")
+	if t.State != task.Pending {
+		x.recordTask(id, task.Pending, t.State, t.Path, "", "")
+	}
 	for _, s := range t.Steps {
 		ref := ident.StepRef{Task: id, No: s.No}
 		made := stepRow{
@@ -215,7 +236,7 @@ func (x *transaction) create(t *plan.NewTask) error {
 		}
 		set(x, x.db.steps, ref, made)
 		if s.State != step.Pending {
-			x.recordStep(ref, made, step.Pending, nil, nil)
+			x.recordStep(ref, made, step.Pending, nil, nil, "", "")
 		}
 	}
 	return nil
@@ -228,9 +249,18 @@ func (x *transaction) writeStep(c *plan.StepChange) error {
 	}
 	row.state, row.dispatch, row.openParents = c.State, c.Dispatch, c.OpenParents
 	row.attempts, row.losses, row.wakeAt, row.owner, row.updated = c.Attempts, c.Losses, c.WakeAt, 0, x.now
-	row.completed = time.Time{}
-	if c.State.Settled() {
+	switch {
+	case c.State == c.From: // and so it was completed when it was
+	case c.State.Settled():
 		row.completed = x.now
+	default:
+		row.completed = time.Time{}
+	}
+	if c.Inputs != nil {
+		row.inputs = c.Inputs
+	}
+	if c.State == step.Complete || c.Inputs != nil {
+		row.checkpoint = nil
 	}
 	if c.Value != nil {
 		row.value = c.Value
@@ -252,7 +282,7 @@ func (x *transaction) writeStep(c *plan.StepChange) error {
 	}
 	set(x, x.db.steps, c.Ref, row)
 	if c.Moved() {
-		x.recordStep(c.Ref, row, c.From, c.Path, failure)
+		x.recordStep(c.Ref, row, c.From, c.Path, failure, c.By, c.Why)
 	}
 	return nil
 }
@@ -262,7 +292,12 @@ func (x *transaction) writeTask(c *plan.TaskChange) error {
 	if !ok || row.state != c.From {
 		return fmt.Errorf("task %s is not in %s: %w", c.ID, c.From, ErrConflict)
 	}
+	if c.Moved() {
+		row.entered = x.now
+	}
 	row.state, row.updated, row.completed = c.State, x.now, time.Time{}
+	row.wakeAt, row.deadline = c.WakeAt, c.Deadline
+	row.letters, row.letterOpen, row.letterStale = c.Letters, c.LetterOpen, c.LetterStale
 	total := row.counters.Total
 	row.counters = c.Counters
 	row.counters.Total = total
@@ -313,9 +348,9 @@ func (x *transaction) recordTask(id ident.TaskID, from, to task.State, path []ta
 	}))
 }
 
-func (x *transaction) recordStep(ref ident.StepRef, row stepRow, from step.State, path []step.State, failure json.RawMessage) {
+func (x *transaction) recordStep(ref ident.StepRef, row stepRow, from step.State, path []step.State, failure json.RawMessage, by, why string) {
 	set(x, x.db.stepLog, ref.Task, append(x.db.stepLog[ref.Task], StepTransition{
 		Ref: ref, At: x.now, Server: x.server, Dispatch: row.dispatch, Attempt: row.attempts,
-		From: from, To: row.state, Path: path, Failure: failure,
+		From: from, To: row.state, Path: path, Failure: failure, By: by, Why: why,
 	}))
 }

@@ -1,7 +1,5 @@
 package postgres
 
-import "time"
-
 // HotSettings are the settings of hot connections, for tests of plans.
 var HotSettings = hotSettings
 
@@ -10,8 +8,5 @@ var HotSettings = hotSettings
 var HotStatements = map[string]string{
 	"lock_tasks": sqlLockTasks, "lock_all_steps": sqlLockAllSteps, "read_neighbourhood": sqlReadNeighbourhood,
 	"write_steps": sqlWriteSteps, "write_tasks": sqlWriteTasks, "held_identities": sqlHeldIdentities,
-	"probe_tasks": sqlProbeTasks, "due_retries": sqlDueRetries, "leases_of": sqlLeasesOf,
+	"probe_tasks": sqlProbeTasks, "due": sqlDue, "leases_of": sqlLeasesOf,
 }
-
-// Shift moves the clock, as this store sees it, while nothing is under way.
-func (s *Store) Shift(by time.Duration) { s.DB.offset += by }

@@ -43,7 +43,7 @@ func (i *instance) attach(ctx context.Context, conn *pgx.Conn) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.no != 0 {
-		held, err := hold(ctx, conn, i.no)
+		held, err := lockNumber(ctx, conn, i.no)
 		if err != nil || held {
 			return err
 		}
@@ -55,7 +55,7 @@ func (i *instance) attach(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return fmt.Errorf("take an instance number: %w", err)
 	}
-	held, err := hold(ctx, conn, no)
+	held, err := lockNumber(ctx, conn, no)
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,9 @@ func (i *instance) forsake(no int32) (was bool) {
 	return was
 }
 
-// hold takes the shared lock, then looks whether the number is still ours:
+// lockNumber takes the shared lock, then looks whether the number is still ours:
 // whoever gives a number up does so under the exclusive lock.
-func hold(ctx context.Context, conn *pgx.Conn, no int32) (bool, error) {
+func lockNumber(ctx context.Context, conn *pgx.Conn, no int32) (bool, error) {
 	if _, err := conn.Exec(ctx, "select pg_advisory_lock_shared($1, $2)", lockClass, no); err != nil {
 		return false, fmt.Errorf("hold the instance lock: %w", err)
 	}

@@ -74,6 +74,8 @@ func (s *Store) Update(ctx context.Context, id deadletter.EntryID, u ports.Lette
 			return err
 		}
 		switch {
+		case u.If != 0 && u.If != before.Status:
+			return fault.New(fault.CodeDeadLetterClosed, "dead letter %s is %s already", id, before.Status).With("status", before.Status.String())
 		case u.Status == 0 || u.Status == before.Status:
 		case u.Status == deadletter.Pending:
 			if before.Ordinal != newest || open {

@@ -17,31 +17,47 @@ import (
 
 // message is what a transaction tells other servers: one, short, and coarse.
 type message struct {
-	Server    int32          `json:"s"`
-	Jobs      bool           `json:"j,omitempty"`
-	Waiting   bool           `json:"w,omitempty"`
-	Moved     bool           `json:"m,omitempty"`
-	Cancelled []ident.TaskID `json:"c,omitempty"`
+	Server  int32          `json:"s"`
+	Jobs    bool           `json:"j,omitempty"`
+	Waiting bool           `json:"w,omitempty"`
+	Moved   bool           `json:"m,omitempty"`
+	Ended   []ident.TaskID `json:"c,omitempty"`
+	Taken   []taken        `json:"t,omitempty"`
+}
+
+// taken is a dispatch that is not its worker's any more.
+type taken struct {
+	Task     ident.TaskID `json:"t"`
+	No       int32        `json:"n"`
+	Dispatch int32        `json:"d"`
 }
 
 // maxNamed keeps a message far below the 8000 bytes that NOTIFY allows. Who
-// cancels more tasks than this in one batch tells of some of them only: the
+// ends more tasks than this in one batch tells of some of them only: the
 // handlers of the others run to their end, and their results are stale.
 const maxNamed = 100
 
 func newsOf(server int32, d plan.Decision) string {
 	m := message{Server: server, Jobs: len(d.Jobs) > 0}
 	for i := range d.Steps {
-		m.Waiting = m.Waiting || d.Steps[i].State == step.WaitingForRetry
+		c := &d.Steps[i]
+		m.Waiting = m.Waiting || c.State == step.WaitingForRetry
+		if c.Stop && len(m.Taken) < maxNamed/2 {
+			m.Taken = append(m.Taken, taken{c.Ref.Task, c.Ref.No, c.Live})
+		}
+	}
+	for i := range d.Created {
+		m.Waiting = m.Waiting || !d.Created[i].WakeAt.IsZero()
 	}
 	for i := range d.Tasks {
 		c := &d.Tasks[i]
 		m.Moved = m.Moved || c.Moved()
-		if c.State == task.Cancelled && len(m.Cancelled) < maxNamed {
-			m.Cancelled = append(m.Cancelled, c.ID)
+		m.Waiting = m.Waiting || c.Moved() && !c.WakeAt.IsZero()
+		if c.Moved() && c.State.Terminal() && c.State != task.Complete && len(m.Ended) < maxNamed/2 {
+			m.Ended = append(m.Ended, c.ID)
 		}
 	}
-	if !m.Jobs && !m.Waiting && !m.Moved {
+	if !m.Jobs && !m.Waiting && !m.Moved && len(m.Taken) == 0 {
 		return ""
 	}
 	raw, err := json.Marshal(m)
@@ -117,6 +133,10 @@ func (w *Wire) listenOnce(ctx context.Context, tell func(ports.News)) error {
 		if m.Server == w.db.Instance() {
 			continue
 		}
-		tell(ports.News{Server: m.Server, Jobs: m.Jobs, Waiting: m.Waiting, Moved: m.Moved, Cancelled: m.Cancelled})
+		news := ports.News{Server: m.Server, Jobs: m.Jobs, Waiting: m.Waiting, Moved: m.Moved, Ended: m.Ended}
+		for _, t := range m.Taken {
+			news.Taken = append(news.Taken, ports.Dispatch{Ref: ident.StepRef{Task: t.Task, No: t.No}, No: t.Dispatch})
+		}
+		tell(news)
 	}
 }

@@ -81,10 +81,10 @@ func (s *Store) selectionOf(ctx context.Context, q *dbsqlc.Queries, f ports.Task
 		sel.tags = f.Tags
 	}
 	if !f.From.IsZero() {
-		sel.from, sel.since = &f.From, firstID(f.From.Add(-s.offset-clocksApart))
+		sel.from, sel.since = &f.From, firstID(f.From.Add(-s.offset.get()-clocksApart))
 	}
 	if !f.Until.IsZero() {
-		sel.until, sel.before = &f.Until, firstID(f.Until.Add(-s.offset+clocksApart))
+		sel.until, sel.before = &f.Until, firstID(f.Until.Add(-s.offset.get()+clocksApart))
 	}
 	if sel.everywhere {
 		return sel, nil

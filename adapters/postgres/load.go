@@ -44,9 +44,13 @@ func (s *Store) load(ctx context.Context, conn *pgxpool.Conn, scope ports.Scope)
 		b.Queue(sqlReadNeighbourhood, tasks, nos).Query(func(rows pgx.Rows) error { return scanSteps(rows, snap.Steps) })
 	}
 	if len(scope.Tasks) > 0 {
+		snap.Whole = make(map[ident.TaskID]bool, len(scope.Tasks))
+		for _, id := range scope.Tasks {
+			snap.Whole[id] = true
+		}
 		b.Queue(sqlLockAllSteps, scope.Tasks).Query(func(rows pgx.Rows) error { return scanSteps(rows, snap.Steps) })
 	}
-	b.Queue(sqlClock, s.offset).QueryRow(func(row pgx.Row) error {
+	b.Queue(sqlClock, s.offset.get()).QueryRow(func(row pgx.Row) error {
 		var now time.Time
 		err := row.Scan(&now)
 		snap.Now = now.UTC()
@@ -110,12 +114,16 @@ func splitRefs(refs []ident.StepRef) ([]ident.TaskID, []int32) {
 
 func scanTasks(rows pgx.Rows, into map[ident.TaskID]plan.Task) error {
 	var (
-		t     plan.Task
-		state string
+		t              plan.Task
+		state          string
+		entered        time.Time
+		wake, deadline *time.Time
 	)
 	_, err := pgx.ForEachRow(rows, []any{
 		&t.ID, &t.Template, &t.Namespace, &state, &t.Priority, &t.Total, &t.Open, &t.Active, &t.Retrying, &t.Failed,
+		&entered, &wake, &deadline, &t.Letters, &t.LetterOpen, &t.LetterStale,
 	}, func() (err error) {
+		t.EnteredAt, t.WakeAt, t.Deadline = entered.UTC(), moment(wake), moment(deadline)
 		t.State, err = task.ParseState(state)
 		into[t.ID] = t
 		return err

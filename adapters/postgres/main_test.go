@@ -185,12 +185,12 @@ func (f *fixture) report(t testing.TB, claimed []ports.ClaimedStep, result func(
 
 func (f *fixture) cancel(t testing.TB, ids ...ident.TaskID) {
 	t.Helper()
-	cancels := make([]plan.Cancel, len(ids))
+	cancels := make([]plan.Ending, len(ids))
 	for i, id := range ids {
-		cancels[i] = plan.Cancel{Task: id, By: "test", Why: "test"}
+		cancels[i] = plan.Ending{Task: id, End: plan.CancelTask, By: "test", Why: "test"}
 	}
 	_, err := f.Run(t.Context(), ports.Scope{Tasks: ids}, func(snap *plan.Snapshot) (ports.Writes, error) {
-		d, _, err := plan.AfterCancels(snap, f.definition, plan.Rules{}, cancels)
+		d, _, err := plan.AfterEndings(snap, f.definition, plan.Rules{}, cancels)
 		return ports.Writes{Decision: d}, err
 	})
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +27,7 @@ type DB struct {
 	hot      *pgxpool.Pool
 	reads    *pgxpool.Pool
 	instance *instance
-	offset   time.Duration
+	offset   offset
 	url      string
 }
 
@@ -47,7 +48,8 @@ var hotSettings = map[string]string{
 
 // Open connects to a database whose schema is in place; see Migrate.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	db := &DB{instance: &instance{description: cfg.Description}, offset: cfg.ClockOffset, url: cfg.URL}
+	db := &DB{instance: &instance{description: cfg.Description}, url: cfg.URL}
+	db.Shift(cfg.ClockOffset)
 	hot, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("database url: %w", redactURL(err))
@@ -87,6 +89,15 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	return db, nil
 }
+
+// offset is added to the database's clock. It is safe for concurrent use.
+type offset struct{ by atomic.Int64 }
+
+func (o *offset) get() time.Duration { return time.Duration(o.by.Load()) }
+
+// Shift moves this server's view of the database's clock, for tests: whole hours
+// of waiting pass at once. Leases are not affected.
+func (db *DB) Shift(by time.Duration) { db.offset.by.Add(int64(by)) }
 
 // Start makes the first connection, and with it takes an instance number.
 func (db *DB) Start(ctx context.Context) error {

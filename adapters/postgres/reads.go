@@ -125,7 +125,7 @@ func taskRecord(row *dbsqlc.TasksRow) (ports.TaskRecord, error) {
 		State:     state,
 		Counters:  task.Counters{Total: t.Total, Open: t.Open, Active: t.Active, Retrying: t.Retrying, Failed: t.Failed},
 		CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(), CompletedAt: moment(t.CompletedAt),
-		RequestedAt: t.RequestedAt.UTC(), Context: t.Context, Options: t.Options, Tags: tags,
+		RequestedAt: t.RequestedAt.UTC(), StartAt: moment(t.StartAt), Deadline: moment(t.Deadline), Context: t.Context, Options: t.Options, Tags: tags,
 		Initiator: t.Initiator, SourceSystem: t.SourceSystem, Reason: t.Reason, Priority: t.Priority,
 		CorrelationID: t.CorrelationID, ParentCorrelationID: t.ParentCorrelationID,
 	}, nil

@@ -30,6 +30,12 @@ var (
 	sqlRecordSteps string
 	//go:embed sql/add_deltas.sql
 	sqlAddDeltas string
+	//go:embed sql/close_letters.sql
+	sqlCloseLetters string
+	//go:embed sql/open_letters.sql
+	sqlOpenLetters string
+	//go:embed sql/add_failures.sql
+	sqlAddFailures string
 )
 
 const (

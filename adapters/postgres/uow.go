@@ -7,10 +7,12 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/ports"
 )
@@ -21,6 +23,16 @@ import (
 type Queue interface {
 	// Enqueue queues what makes the jobs visible to claims.
 	Enqueue(b *pgx.Batch, jobs []plan.Job)
+	// Drop queues what removes jobs of dispatches that are live no more.
+	Drop(b *pgx.Batch, jobs []plan.Job)
+	// Announce queues the jobs that announce dead letters.
+	Announce(b *pgx.Batch, letters []deadletter.EntryID)
+	// QueueResume queues the job that carries out a bulk resume.
+	QueueResume(b *pgx.Batch, id uuid.UUID)
+	// Kind is the kind of a step's job.
+	Kind() string
+	// Name is what the queue is called in the database.
+	Name(q plan.Queue) string
 	// Claim queues the claim; reply is filled when the pipeline is read.
 	Claim(b *pgx.Batch, r ports.ClaimRequest, server int32, clockOffset time.Duration, reply *ports.ClaimReply)
 }
@@ -103,14 +115,21 @@ func (s *Store) store(ctx context.Context, conn *pgxpool.Conn, snap *plan.Snapsh
 	out.steps(w.Steps)
 	out.tasks(w.Tasks)
 	out.deltas(snap, w.Decision)
+	opened := out.letters(w.Letters)
 	if len(w.Jobs) > 0 {
 		s.queue.Enqueue(&out.Batch, w.Jobs)
+	}
+	if len(w.Dropped) > 0 {
+		s.queue.Drop(&out.Batch, w.Dropped)
+	}
+	if len(opened) > 0 {
+		s.queue.Announce(&out.Batch, opened)
 	}
 	if news := newsOf(server, w.Decision); news != "" {
 		out.Queue(sqlNotify, news)
 	}
 	if !w.Claim.Empty() {
-		s.queue.Claim(&out.Batch, w.Claim, server, s.offset, reply)
+		s.queue.Claim(&out.Batch, w.Claim, server, s.offset.get(), reply)
 	}
 	out.Queue(sqlCommit)
 	if err := conn.SendBatch(ctx, &out.Batch).Close(); err != nil {
@@ -149,7 +168,7 @@ func (s *Store) Claim(ctx context.Context, r ports.ClaimRequest) (ports.ClaimRep
 		reply ports.ClaimReply
 	)
 	server := instanceOf(conn.Conn())
-	s.queue.Claim(&b, r, server, s.offset, &reply)
+	s.queue.Claim(&b, r, server, s.offset.get(), &reply)
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
 		s.doubt(server, err)
 		return ports.ClaimReply{}, translate(fmt.Errorf("claim: %w", err))

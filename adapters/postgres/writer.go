@@ -45,6 +45,8 @@ func (w *writer) create(created []plan.NewTask) {
 		initiator, source = make([]string, n), make([]string, n)
 		reason, context   = make([]string, n), make([]string, n)
 		tags, options     = make([]*string, n), make([]*string, n)
+		start, deadline   = make([]*time.Time, n), make([]*time.Time, n)
+		wake              = make([]*time.Time, n)
 		h                 = newTaskHistory(n)
 		s                 = newStepRows(steps)
 		roots             = newStepHistory(n)
@@ -61,17 +63,20 @@ func (w *writer) create(created []plan.NewTask) {
 		initiator[i], source[i], reason[i] = t.Initiator, t.SourceSystem, t.Reason
 		context[i] = string(t.Context)
 		tags[i], options[i] = tagsText(t.Tags), text(t.Options)
-		h.add(t.Task.ID, task.Pending, t.State, t.Path, "", "")
+		start[i], deadline[i], wake[i] = instant(t.StartAt), instant(t.Task.Deadline), instant(t.WakeAt)
+		if t.State != task.Pending {
+			h.add(t.Task.ID, task.Pending, t.State, t.Path, "", "")
+		}
 		for j := range t.Steps {
 			st := &t.Steps[j]
 			s.add(t.Task.ID, st)
 			if st.State != step.Pending {
-				roots.add(ident.StepRef{Task: t.Task.ID, No: st.No}, st.Dispatch, 0, step.Pending, st.State, nil, nil)
+				roots.add(ident.StepRef{Task: t.Task.ID, No: st.No}, st.Dispatch, 0, step.Pending, st.State, nil, nil, "", "")
 			}
 		}
 	}
 	w.Queue(sqlInsertTasks, w.now, ids, requested, templates, priority, total, open, active, correlation, parent,
-		state, namespace, initiator, source, reason, tags, context, options)
+		state, namespace, initiator, source, reason, tags, context, options, start, deadline, wake)
 	w.Queue(sqlInsertSteps, w.now, s.task, s.no, s.def, s.open, s.max, s.dispatch, s.state, s.name, s.parents, s.children)
 	w.recordTasks(h)
 	w.recordSteps(roots)
@@ -87,6 +92,9 @@ func (w *writer) tasks(changes []plan.TaskChange) {
 		from, state                    = make([]string, n), make([]string, n)
 		open, active, retrying, failed = make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 		ended                          = make([]bool, n)
+		wake, deadline                 = make([]*time.Time, n), make([]*time.Time, n)
+		letters                        = make([]int32, n)
+		letterOpen, letterStale        = make([]bool, n), make([]bool, n)
 		h                              = newTaskHistory(0)
 	)
 	for i := range changes {
@@ -94,11 +102,14 @@ func (w *writer) tasks(changes []plan.TaskChange) {
 		ids[i], from[i], state[i] = c.ID, c.From.String(), c.State.String()
 		open[i], active[i], retrying[i], failed[i] = c.Open, c.Active, c.Retrying, c.Failed
 		ended[i] = c.State.Terminal()
+		wake[i], deadline[i] = instant(c.WakeAt), instant(c.Deadline)
+		letters[i], letterOpen[i], letterStale[i] = c.Letters, c.LetterOpen, c.LetterStale
 		if c.Moved() {
 			h.add(c.ID, c.From, c.State, c.Path, c.By, c.Why)
 		}
 	}
-	w.Queue(sqlWriteTasks, ids, from, state, open, active, retrying, failed, ended, w.now, int64(n))
+	w.Queue(sqlWriteTasks, ids, from, state, open, active, retrying, failed, ended, w.now, int64(n),
+		wake, deadline, letters, letterOpen, letterStale)
 	w.recordTasks(h)
 }
 
@@ -121,6 +132,7 @@ func (w *writer) steps(changes []plan.StepChange) {
 		wake           = make([]*time.Time, n)
 		value, failure = make([]*string, n), make([]*string, n)
 		elapsed        = make([]*int32, n)
+		inputs         = make([]*string, n)
 		h              = newStepHistory(n)
 	)
 	for i := range changes {
@@ -128,10 +140,8 @@ func (w *writer) steps(changes []plan.StepChange) {
 		ids[i], nos[i], from[i], state[i] = c.Ref.Task, c.Ref.No, c.From.String(), c.State.String()
 		live[i], dispatch[i] = c.Live, c.Dispatch
 		open[i], attempts[i], losses[i] = c.OpenParents, c.Attempts, c.Losses
-		if !c.WakeAt.IsZero() {
-			wake[i] = &c.WakeAt
-		}
-		value[i] = text(c.Value)
+		wake[i] = instant(c.WakeAt)
+		value[i], inputs[i] = text(c.Value), text(c.Inputs)
 		if c.Failure != nil {
 			failure[i] = failureText(c.Failure)
 		}
@@ -140,11 +150,11 @@ func (w *writer) steps(changes []plan.StepChange) {
 			elapsed[i] = &ms
 		}
 		if c.Moved() {
-			h.add(c.Ref, c.Dispatch, c.Attempts, c.From, c.State, c.Path, failure[i])
+			h.add(c.Ref, c.Dispatch, c.Attempts, c.From, c.State, c.Path, failure[i], c.By, c.Why)
 		}
 	}
 	w.Queue(sqlWriteSteps, ids, nos, from, live, state, dispatch, open, attempts, losses, wake, value, failure, elapsed,
-		w.now, int64(n))
+		w.now, int64(n), inputs)
 	w.recordSteps(h)
 }
 
@@ -200,7 +210,7 @@ func (w *writer) recordTasks(h *taskHistory) {
 
 func (w *writer) recordSteps(h *stepHistory) {
 	if len(h.task) > 0 {
-		w.Queue(sqlRecordSteps, w.now, w.server, h.task, h.no, h.dispatch, h.attempt, h.from, h.to, h.path, h.failure)
+		w.Queue(sqlRecordSteps, w.now, w.server, h.task, h.no, h.dispatch, h.attempt, h.from, h.to, h.path, h.failure, h.by, h.why)
 	}
 }
 
@@ -232,21 +242,23 @@ type stepHistory struct {
 	from, to          []string
 	path              []string
 	failure           []*string
+	by, why           []*string
 }
 
 func newStepHistory(n int) *stepHistory {
 	return &stepHistory{
 		task: make([]ident.TaskID, 0, n), no: make([]int32, 0, n), dispatch: make([]int32, 0, n),
 		attempt: make([]int32, 0, n), from: make([]string, 0, n), to: make([]string, 0, n),
-		path: make([]string, 0, n), failure: make([]*string, 0, n),
+		path: make([]string, 0, n), failure: make([]*string, 0, n), by: make([]*string, 0, n), why: make([]*string, 0, n),
 	}
 }
 
-func (h *stepHistory) add(ref ident.StepRef, dispatch, attempt int32, from, to step.State, path []step.State, failure *string) {
+func (h *stepHistory) add(ref ident.StepRef, dispatch, attempt int32, from, to step.State, path []step.State, failure *string, by, why string) {
 	h.task, h.no = append(h.task, ref.Task), append(h.no, ref.No)
 	h.dispatch, h.attempt = append(h.dispatch, dispatch), append(h.attempt, attempt)
 	h.from, h.to = append(h.from, from.String()), append(h.to, to.String())
 	h.path, h.failure = append(h.path, pathText(path)), append(h.failure, failure)
+	h.by, h.why = append(h.by, nullable(by)), append(h.why, nullable(why))
 }
 
 type stepRows struct {
@@ -298,6 +310,14 @@ func numbersText(nos []int32) string {
 		b = strconv.AppendInt(b, int64(no), 10)
 	}
 	return string(append(b, '}'))
+}
+
+// instant is a time for a column that may be null.
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 func text(raw json.RawMessage) *string {

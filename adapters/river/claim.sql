@@ -5,10 +5,17 @@
 -- is still enqueued for the same dispatch. Nothing here waits: what somebody
 -- else has locked is left alone. A job is removed when its step was taken, or
 -- when its dispatch is visibly not live; a job whose step is merely locked stays.
+--
+-- What is paused is left alone: of a paused namespace nothing is looked at; the
+-- jobs of paused tasks and templates are set aside (state pending, which River
+-- leaves alone too), so that they do not stand before others. The lock on the
+-- pause makes its end wait until they can be found.
 with moment as materialized (
   select clock_timestamp() + $4::interval as at
 ), wanted as materialized (
-  select * from unnest($1::text[], $2::integer[]) with ordinality as u(queue, n, place)
+  select u.queue, u.n, u.place
+  from unnest($1::text[], $2::integer[], $5::text[]) with ordinality as u(queue, n, namespace, place)
+  where not exists (select from tasker.pauses p where p.kind = 'namespace' and p.namespace = u.namespace)
 ), jobs as materialized (
   select j.*, wanted.place
   from wanted
@@ -21,6 +28,20 @@ with moment as materialized (
     limit wanted.n
     for update skip locked
   ) j
+), held as materialized (
+  select jobs.job, jobs.place
+  from jobs
+  cross join lateral (
+    select from tasker.tasks t
+    join tasker.templates d on d.template_id = t.template_id
+    join tasker.pauses p on p.kind = 'task' and p.task_id = t.task_id
+      or p.kind = 'template' and p.namespace = d.namespace and p.name = d.name and p.version = d.version
+    where t.task_id = jobs.task_id
+    limit 1 for key share of p skip locked
+  ) p
+  where (select exists (select from tasker.pauses where kind <> 'namespace'))
+), aside as (
+  update tasker.river_job r set state = 'pending' where r.ctid = any (array(select job from held))
 ), seen as materialized (
   select jobs.*, s.address
   from jobs
@@ -30,13 +51,14 @@ with moment as materialized (
       and s.dispatch_no = jobs.dispatch_no and s.state = 'enqueued'
     for no key update skip locked
   ) s on true
+  where jobs.job <> all (array(select job from held))
 ), taken as (
   update tasker.workflow_steps s
   set state = 'in_progress', lease_owner = $3, attempts = s.attempts + 1,
       last_attempted_at = (select at from moment), updated_at = (select at from moment)
   from seen
   where s.ctid = seen.address and s.state = 'enqueued' and s.dispatch_no = seen.dispatch_no
-  returning seen.job, seen.place, s.task_id, s.step_no, s.def_no, s.dispatch_no, s.attempts, s.name, s.parents
+  returning seen.job, seen.place, s.task_id, s.step_no, s.def_no, s.dispatch_no, s.attempts, s.name, s.parents, s.inputs, s.checkpoint
 ), dead as materialized (
   select seen.job from seen
   where seen.address is null and not exists (
@@ -67,7 +89,7 @@ with moment as materialized (
 select f.place, f.task_id, f.step_no, f.def_no, f.dispatch_no, f.attempts, f.name, f.template_id,
        f.context::text, f.correlation_id, f.priority,
        cardinality(f.parents) <= 32 and not coalesce(p.large, false) as whole,
-       p.numbers, p.names, p.results
+       p.numbers, p.names, p.results, f.inputs::text, f.checkpoint::text
 from full_steps f
 cross join lateral (
   select array_agg(p.step_no) as numbers, array_agg(p.name) as names,
@@ -82,5 +104,5 @@ cross join lateral (
   ) p
 ) p
 union all
-select place, null, null, null, null, null, null, null, null, null, null, null, null, null, null
-from seen where address is null
+select place, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
+from (select place from seen where address is null union all select place from held) looked_at

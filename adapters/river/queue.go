@@ -8,12 +8,15 @@ package river
 import (
 	_ "embed"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/ports"
@@ -22,6 +25,8 @@ import (
 var (
 	//go:embed insert_jobs.sql
 	sqlInsertJobs string
+	//go:embed drop_jobs.sql
+	sqlDropJobs string
 	//go:embed claim.sql
 	sqlClaim string
 )
@@ -50,14 +55,40 @@ func (q *Queue) Enqueue(b *pgx.Batch, jobs []plan.Job) {
 	b.Queue(sqlInsertJobs, q.now().UTC(), StepArgs{}.Kind(), tasks, nos, dispatches, priorities, queues)
 }
 
+// Drop queues the one statement that removes the jobs.
+func (q *Queue) Drop(b *pgx.Batch, jobs []plan.Job) {
+	var queues []string
+	keys := make([]string, len(jobs))
+	for i, j := range jobs {
+		keys[i] = fmt.Sprintf("%s/%d/%d", j.Ref.Task, j.Ref.No, j.Dispatch)
+		if name := q.names.of(j.Queue); !slices.Contains(queues, name) {
+			queues = append(queues, name)
+		}
+	}
+	b.Queue(sqlDropJobs, queues, StepArgs{}.Kind(), keys)
+}
+
+// Announce queues the jobs that announce dead letters.
+func (q *Queue) Announce(b *pgx.Batch, letters []deadletter.EntryID) { QueueAnnouncements(b, letters) }
+
+// QueueResume queues the job that carries a bulk resume out.
+func (q *Queue) QueueResume(b *pgx.Batch, id uuid.UUID) { QueueResume(b, id) }
+
+// Name returns the name of a queue in River's tables.
+func (q *Queue) Name(of plan.Queue) string { return q.names.of(of) }
+
+// Kind returns the kind of a step's job.
+func (q *Queue) Kind() string { return StepArgs{}.Kind() }
+
 // Claim queues the claim; reply is filled when the pipeline is read.
 func (q *Queue) Claim(b *pgx.Batch, r ports.ClaimRequest, server int32, clockOffset time.Duration, reply *ports.ClaimReply) {
-	queues := make([]string, len(r.Queues))
+	queues, namespaces := make([]string, len(r.Queues)), make([]string, len(r.Queues))
 	limits := make([]int32, len(r.Limits))
 	for i := range r.Queues {
 		queues[i], limits[i] = q.names.of(r.Queues[i]), int32(r.Limits[i]) //nolint:gosec // G115: a number of slots
+		namespaces[i] = r.Queues[i].Namespace
 	}
-	b.Queue(sqlClaim, queues, limits, server, clockOffset).Query(func(rows pgx.Rows) error {
+	b.Queue(sqlClaim, queues, limits, server, clockOffset, namespaces).Query(func(rows pgx.Rows) error {
 		reply.Steps = reply.Steps[:0]
 		reply.Taken = make([]int, len(queues))
 		defer rows.Close()
@@ -85,9 +116,10 @@ func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) error {
 		numbers            []int32
 		names              []string
 		results            []*string
+		inputs, checkpoint *string
 	)
 	err := rows.Scan(&place, &id, &no, &def, &dispatch, &attempts, &name, &template, &context, &correlation,
-		&taskPriority, &whole, &numbers, &names, &results)
+		&taskPriority, &whole, &numbers, &names, &results, &inputs, &checkpoint)
 	if err != nil {
 		return err
 	}
@@ -99,6 +131,12 @@ func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) error {
 		Ref: ident.StepRef{Task: *id, No: *no}, Queue: int(place - 1), Dispatch: *dispatch, Attempt: *attempts,
 		Def: *def, Template: *template, Name: *name, Context: json.RawMessage(*context),
 		CorrelationID: *correlation, Priority: *taskPriority, Whole: *whole,
+	}
+	if inputs != nil {
+		s.Inputs = json.RawMessage(*inputs)
+	}
+	if checkpoint != nil {
+		s.Checkpoint = json.RawMessage(*checkpoint)
 	}
 	for i, parent := range numbers {
 		p := ports.StepResult{No: parent, Name: names[i]}

@@ -142,7 +142,7 @@ func TestClaimUsesIndexes(t *testing.T) {
 		for _, s := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
 			b.Queue("set " + s + " = off")
 		}
-		b.Queue("explain (costs off) "+river.SQLClaim, []string{"a", "b"}, []int32{1, 1}, 1, time.Duration(0)).
+		b.Queue("explain (costs off) "+river.SQLClaim, []string{"a", "b"}, []int32{1, 1}, 1, time.Duration(0), []string{"a", "b"}).
 			Query(func(rows pgx.Rows) (err error) {
 				plans, err = pgx.CollectRows(rows, pgx.RowTo[string])
 				return err

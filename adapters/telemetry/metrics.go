@@ -22,11 +22,14 @@ type Metrics struct {
 	worked   *prometheus.HistogramVec
 	messages *prometheus.CounterVec
 	verdicts *prometheus.CounterVec
+	letters  *prometheus.CounterVec
+	healed   prometheus.Counter
 }
 
 var (
 	_ actor.Observer              = (*Metrics)(nil)
 	_ orchestrate.VerdictObserver = (*Metrics)(nil)
+	_ orchestrate.Observer        = (*Metrics)(nil)
 )
 
 // NewMetrics returns metrics of a server of the given version.
@@ -51,13 +54,19 @@ func NewMetrics(version string) *Metrics {
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tasker_step_results_total", Help: "Results of steps by what became of them: applied, duplicate or stale.",
 		}, []string{"verdict"}),
+		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tasker_dlq_entries_created_total", Help: "Dead letters that this server opened.",
+		}, []string{"dlq_reason", "original_state"}),
+		healed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tasker_reconciler_healed_total", Help: "Steps and tasks that nothing had woken in time. Zero in a healthy system.",
+		}),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "tasker_orchestration_info", Help: "Always 1; the version is a label.",
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.batch, m.queued, m.worked, m.messages, m.verdicts, info,
+	m.registry.MustRegister(m.batch, m.queued, m.worked, m.messages, m.verdicts, m.letters, m.healed, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, v := range []step.Verdict{step.Applied, step.Duplicate, step.Stale} {
 		m.verdicts.WithLabelValues(v.String())
@@ -79,6 +88,12 @@ func (m *Metrics) Message(name, outcome string, n int) {
 
 // Verdict implements orchestrate.VerdictObserver.
 func (m *Metrics) Verdict(v step.Verdict) { m.verdicts.WithLabelValues(v.String()).Inc() }
+
+// DeadLetter implements orchestrate.Observer.
+func (m *Metrics) DeadLetter(reason, state string) { m.letters.WithLabelValues(reason, state).Inc() }
+
+// Healed counts what the reconciler had to wake.
+func (m *Metrics) Healed(n int) { m.healed.Add(float64(n)) }
 
 // Mailbox is an actor's mailbox.
 type Mailbox interface {

@@ -12,6 +12,7 @@ import (
 	"github.com/tasker-go/tasker/core/app/catalog"
 	"github.com/tasker-go/tasker/core/app/orchestrate"
 	"github.com/tasker-go/tasker/core/app/watch"
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/jsondoc"
@@ -23,77 +24,63 @@ import (
 // The actors, by what they take and answer.
 type (
 	Requests  = actor.Actor[plan.Submission, orchestrate.Admitted]
-	Finalizer = actor.Actor[plan.Cancel, plan.Refusal]
+	Enqueuer  = orchestrate.Enqueuer
+	Finalizer = orchestrate.Finalizer
 )
 
 // Limits bound what callers send.
 type Limits struct {
 	Context jsondoc.Limits
+	Result  jsondoc.Limits
 }
 
 // DefaultLimits returns the limits that hold when nothing else is configured.
-func DefaultLimits() Limits { return Limits{Context: jsondoc.ContextLimits()} }
+func DefaultLimits() Limits {
+	return Limits{Context: jsondoc.ContextLimits(), Result: jsondoc.ResultLimits()}
+}
 
 // DefaultResultLimits returns the same for what handlers report.
 func DefaultResultLimits() jsondoc.Limits { return jsondoc.ResultLimits() }
 
-// Application is safe for concurrent use.
-type Application struct {
-	requests  *Requests
-	finalizer *Finalizer
-	catalog   *catalog.Catalog
-	reads     ports.TaskReads
-	hub       *watch.Hub
-	ids       ports.IDs
-	admission ports.Admission
-	limits    Limits
+// Parts is what the application is made of.
+type Parts struct {
+	Requests  *Requests
+	Enqueuer  *Enqueuer
+	Finalizer *Finalizer
+	Catalog   *catalog.Catalog
+	Reader    ports.TemplateReader
+	Reads     ports.TaskReads
+	Pauses    ports.Pauses
+	Purger    ports.Purger
+	Letters   ports.Letters
+	Resumes   ports.Resumes
+	Announcer ports.Announcer
+	Due       ports.DueStore
+	Leases    ports.Leases
+	Hub       *watch.Hub
+	IDs       ports.IDs
+	Admission ports.Admission
+	Limits    Limits
+	Staleness deadletter.Thresholds
+	Redact    []string // names of fields that snapshots do not show
 }
 
+// Application is safe for concurrent use.
+type Application struct{ Parts }
+
 // New returns the application.
-func New(requests *Requests, finalizer *Finalizer, c *catalog.Catalog, reads ports.TaskReads, hub *watch.Hub,
-	ids ports.IDs, admission ports.Admission, limits Limits,
-) *Application {
-	return &Application{
-		requests: requests, finalizer: finalizer, catalog: c, reads: reads, hub: hub,
-		ids: ids, admission: admission, limits: limits,
-	}
-}
+func New(p Parts) *Application { return &Application{Parts: p} }
 
 // GetTask returns a task with its steps, or a fault task_not_found.
 func (a *Application) GetTask(ctx context.Context, id ident.TaskID) (Task, error) {
-	record, steps, err := a.reads.Task(ctx, id)
+	record, steps, err := a.Reads.Task(ctx, id)
 	if err != nil {
 		return Task{}, err
 	}
-	if err := a.catalog.Ensure(ctx, []ident.TemplateID{record.Template}); err != nil {
+	if err := a.Catalog.Ensure(ctx, []ident.TemplateID{record.Template}); err != nil {
 		return Task{}, err
 	}
-	return view(a.catalog, record, steps, time.Now()), nil //nolint:forbidigo // readiness as of the answer
-}
-
-// CancelTask ends a task and returns it. Faults: task_not_found, task_finished.
-func (a *Application) CancelTask(ctx context.Context, id ident.TaskID, by, why string) (Task, error) {
-	for _, f := range []struct{ field, value string }{{"by", by}, {"reason", why}} {
-		if err := jsondoc.CheckText(f.field, f.value, maxReason); err != nil {
-			return Task{}, err
-		}
-	}
-	refused, err := a.finalizer.Ask(ctx, plan.Cancel{Task: id, By: by, Why: why})
-	if err != nil {
-		return Task{}, err
-	}
-	if refused == plan.Unknown {
-		return Task{}, TaskNotFound(id)
-	}
-	t, err := a.GetTask(ctx, id)
-	if err != nil {
-		return Task{}, err
-	}
-	if refused == plan.Finished {
-		return Task{}, fault.New(fault.CodeTaskFinished, "the task is %s already and cannot be cancelled", t.TaskRecord.State).
-			With("state", t.TaskRecord.State.String())
-	}
-	return t, nil
+	return view(a.Catalog, record, steps, time.Now()), nil //nolint:forbidigo // readiness as of the answer
 }
 
 // TaskNotFound is the fault for a task that does not exist.
@@ -158,7 +145,7 @@ func (a *Application) ListTasks(ctx context.Context, f ports.TaskFilter, p ports
 	}
 	ask := p
 	ask.Limit++ // one more tells whether there is a next page
-	records, total, err := a.reads.Tasks(ctx, f, ask)
+	records, total, err := a.Reads.Tasks(ctx, f, ask)
 	if err != nil {
 		return Page{}, err
 	}
@@ -179,7 +166,7 @@ func (a *Application) ListTemplates(ctx context.Context, namespace string) ([]po
 	if err := jsondoc.CheckText("namespace", namespace, maxName); err != nil {
 		return nil, err
 	}
-	return a.catalog.List(ctx, namespace)
+	return a.Catalog.List(ctx, namespace)
 }
 
 // GetTemplate returns the newest revision of a version, or a fault
@@ -190,17 +177,17 @@ func (a *Application) GetTemplate(ctx context.Context, name task.Name) (ports.St
 			return ports.StoredTemplate{}, err
 		}
 	}
-	return a.catalog.Newest(ctx, name)
+	return a.Catalog.Newest(ctx, name)
 }
 
 // WatchTask calls tell with the task's present state, then with every change,
 // until the task ends, ctx ends, or tell returns an error. A task that does not
 // exist is a fault task_not_found.
 func (a *Application) WatchTask(ctx context.Context, id ident.TaskID, tell func(watch.Update) error) error {
-	w, state := a.hub.Watch(id)
+	w, state := a.Hub.Watch(id)
 	defer w.Close()
 	if state == 0 {
-		states, err := a.reads.States(ctx, []ident.TaskID{id})
+		states, err := a.Reads.States(ctx, []ident.TaskID{id})
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,16 @@ type CreateRequest struct {
 	CorrelationID            string    // UUID; made when empty
 	ParentCorrelationID      string    // UUID; empty for none
 	IdempotencyKey           string
+	StartAt                  time.Time // not before; zero for at once
+	Deadline                 time.Time // the task fails if it has not ended by then; zero for what the template says
+	OnDuplicate              string    // OnDuplicateReject, the default, or OnDuplicateReturn
 }
+
+// What happens to a request whose identity a task has already.
+const (
+	OnDuplicateReject = "reject" // it is refused with task_exists
+	OnDuplicateReturn = "return" // it is answered with that task
+)
 
 // Limits of the contract, in characters.
 const (
@@ -52,12 +61,17 @@ func (a *Application) CreateTask(ctx context.Context, r CreateRequest) (Task, er
 	if err != nil {
 		return Task{}, err
 	}
-	if err := a.admission.Admit(ctx); err != nil {
+	if err := a.Admission.Admit(ctx); err != nil {
 		return Task{}, err
 	}
-	got, err := a.requests.Ask(ctx, s)
+	got, err := a.Requests.Ask(ctx, s)
 	if err != nil {
 		return Task{}, err
+	}
+	if !got.Existing.IsZero() && r.OnDuplicate == OnDuplicateReturn {
+		t, err := a.GetTask(ctx, got.Existing)
+		t.Existed = true
+		return t, err
 	}
 	if !got.Existing.IsZero() {
 		return Task{}, fault.New(fault.CodeTaskExists,
@@ -68,23 +82,28 @@ func (a *Application) CreateTask(ctx context.Context, r CreateRequest) (Task, er
 		return a.GetTask(ctx, s.ID)
 	}
 	record, steps := created(got.Task, got.At)
-	return view(a.catalog, record, steps, got.At), nil
+	return view(a.Catalog, record, steps, got.At), nil
 }
 
 // submission checks a request and names what it asks for.
 func (a *Application) submission(ctx context.Context, r CreateRequest) (plan.Submission, error) {
-	if err := r.check(a.limits); err != nil {
+	if err := r.check(a.Limits); err != nil {
 		return plan.Submission{}, err
 	}
 	name := task.Name{Namespace: r.Namespace, Name: r.Name, Version: r.Version}
-	stored, err := a.catalog.Newest(ctx, name)
+	stored, err := a.Catalog.Newest(ctx, name)
 	if err != nil {
 		return plan.Submission{}, err
 	}
 	if err := runnable(stored.Definition); err != nil {
 		return plan.Submission{}, err
 	}
-	if err := a.catalog.CheckInput(stored.Definition, r.Context); err != nil {
+	if d := stored.Disabled; d != nil {
+		return plan.Submission{}, fault.New(fault.CodeTemplateDisabled,
+			"%s/%s/%s was disabled by %s at %s: %s", name.Namespace, name.Name, name.Version, or(d.By, "somebody"),
+			d.Since.UTC().Format(time.RFC3339), or(d.Why, "no reason was given"))
+	}
+	if err := a.Catalog.CheckInput(stored.Definition, r.Context); err != nil {
 		return plan.Submission{}, err
 	}
 	canonical, err := jsondoc.Canonical(r.Context)
@@ -96,10 +115,11 @@ func (a *Application) submission(ctx context.Context, r CreateRequest) (plan.Sub
 		return plan.Submission{}, fault.In("idempotency_key", fault.CodeMissingIdempotency, "%s", err)
 	}
 	s := plan.Submission{
-		ID: a.ids.Task(), Template: stored.ID, Definition: stored.Definition, Identity: identity,
+		ID: a.IDs.Task(), Template: stored.ID, Definition: stored.Definition, Identity: identity,
 		Context: r.Context, Options: r.Options, Tags: r.Tags, Priority: r.Priority, RequestedAt: r.RequestedAt,
+		StartAt: r.StartAt, Deadline: r.Deadline,
 		Initiator: or(r.Initiator, "system"), SourceSystem: or(r.SourceSystem, "tasker-core"),
-		Reason: or(r.Reason, "Task requested"), CorrelationID: a.ids.UUID(),
+		Reason: or(r.Reason, "Task requested"), CorrelationID: a.IDs.UUID(),
 	}
 	if r.CorrelationID != "" {
 		if s.CorrelationID, err = uuid.Parse(r.CorrelationID); err != nil {
@@ -160,7 +180,30 @@ func (r *CreateRequest) check(limits Limits) error {
 	if r.Priority < -100 || r.Priority > 100 {
 		return fault.In("priority", fault.CodeInvalidField, "priority is %d, want -100 to 100", r.Priority)
 	}
+	switch r.OnDuplicate {
+	case "", OnDuplicateReject, OnDuplicateReturn:
+	default:
+		return fault.In("on_duplicate", fault.CodeInvalidField, "on_duplicate is neither %s nor %s", OnDuplicateReject, OnDuplicateReturn)
+	}
+	if err := r.checkTimes(time.Now()); err != nil { //nolint:forbidigo // a sanity check; the database's clock decides
+		return err
+	}
 	return r.checkDocuments(limits)
+}
+
+// farthest is how far in the future a start or a deadline may be.
+const farthest = 10 * 365 * 24 * time.Hour
+
+func (r *CreateRequest) checkTimes(now time.Time) error {
+	for field, at := range map[string]time.Time{"start_at": r.StartAt, "deadline": r.Deadline} {
+		if at.After(now.Add(farthest)) {
+			return fault.In(field, fault.CodeInvalidField, "%s is more than ten years ahead", field)
+		}
+	}
+	if !r.Deadline.IsZero() && (!r.Deadline.After(r.StartAt) || !r.Deadline.After(now)) {
+		return fault.In("deadline", fault.CodeInvalidField, "deadline has to be after now and after start_at")
+	}
+	return nil
 }
 
 func (r *CreateRequest) checkDocuments(limits Limits) error {

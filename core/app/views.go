@@ -16,7 +16,8 @@ type Task struct {
 	ports.TaskRecord
 	readiness.Counts
 	readiness.Status
-	Steps []Step // empty in lists
+	Steps   []Step // empty in lists
+	Existed bool   // it was there before the request that asked for it
 }
 
 // Step is a step as clients see it.
@@ -99,7 +100,7 @@ func created(n *plan.NewTask, at time.Time) (ports.TaskRecord, []ports.StepRecor
 	r := ports.TaskRecord{
 		ID: n.Task.ID, Template: n.Task.Template, Namespace: n.Namespace, Name: n.Definition.Name,
 		Version: n.Definition.Version, State: n.State, Counters: n.Counters, CreatedAt: at, UpdatedAt: at,
-		RequestedAt: requested, Context: n.Context, Options: n.Options, Tags: n.Tags, Initiator: n.Initiator,
+		RequestedAt: requested, StartAt: n.StartAt, Deadline: n.Task.Deadline, Context: n.Context, Options: n.Options, Tags: n.Tags, Initiator: n.Initiator,
 		SourceSystem: n.SourceSystem, Reason: n.Reason, Priority: n.Task.Priority,
 		CorrelationID: n.CorrelationID, ParentCorrelationID: n.ParentCorrelationID,
 	}

@@ -57,6 +57,7 @@ type LetterFilter struct {
 
 // LetterUpdate is what an investigation notes. Zero fields keep what is there.
 type LetterUpdate struct {
+	If         deadletter.Status // only while the letter has it, else a fault dead_letter_closed; zero: whatever it has
 	Status     deadletter.Status
 	Notes      string
 	ResolvedBy string
@@ -142,7 +143,7 @@ type Letters interface {
 	// Update notes what an investigation found. A status other than pending
 	// closes the letter, and pending opens the newest one of a task again; the
 	// task itself stays as it is. Faults: dead_letter_not_found,
-	// dead_letter_superseded.
+	// dead_letter_superseded, dead_letter_closed.
 	Update(ctx context.Context, id deadletter.EntryID, u LetterUpdate) (Letter, error)
 }
 

@@ -22,6 +22,7 @@ type TaskRecord struct {
 	CreatedAt, UpdatedAt time.Time
 	CompletedAt          time.Time // zero while the task is not terminal
 	RequestedAt          time.Time
+	StartAt, Deadline    time.Time // zero for none
 	Context              json.RawMessage
 	Options              json.RawMessage // nil for none
 	Tags                 []string
@@ -57,6 +58,48 @@ type StepRecord struct {
 	ElapsedMS       int32           // run time of the last attempt that was reported
 }
 
+// Outline is a task and its steps without documents, as they stand at one
+// moment.
+type Outline struct {
+	Now       time.Time // of the database
+	Template  ident.TemplateID
+	Namespace string
+	State     task.State
+	task.Counters
+	EnteredAt, StartAt, Deadline time.Time // the latter zero for none
+	Letters                      int32
+	LetterOpen                   bool
+	Steps                        []OutlineStep
+}
+
+// OutlineStep is a step of an outline.
+type OutlineStep struct {
+	No, Def     int32
+	Name        string
+	State       step.State
+	Parents     []int32
+	OpenParents int32
+	Attempts    int32
+	MaxAttempts int32
+	Losses      int32
+	WakeAt      time.Time
+	Since       time.Time // of its last change
+	Holder      int32     // the server that runs it; 0 for none
+	ErrorType   string    // of the last failure
+	Error       string
+}
+
+// StepMove is a row of a step's history.
+type StepMove struct {
+	At                time.Time
+	Server            int32
+	Dispatch, Attempt int32
+	From, To          step.State
+	Path              []step.State
+	Failure           json.RawMessage // nil for none
+	By, Why           string
+}
+
 // TaskFilter selects tasks. Zero fields select all.
 type TaskFilter struct {
 	Namespace    string
@@ -83,6 +126,10 @@ type TaskReads interface {
 	// Task returns a task and its steps in the order of their numbers, or a
 	// fault task_not_found.
 	Task(ctx context.Context, id ident.TaskID) (TaskRecord, []StepRecord, error)
+	// Outline returns a task without documents, or a fault task_not_found.
+	Outline(ctx context.Context, id ident.TaskID) (Outline, error)
+	// StepHistory returns what happened to a step, in order.
+	StepHistory(ctx context.Context, ref ident.StepRef) ([]StepMove, error)
 	// Tasks returns a page; total is -1 unless it was asked for.
 	Tasks(ctx context.Context, f TaskFilter, p TaskPage) (tasks []TaskRecord, total int64, err error)
 	// States returns the states of tasks; unknown ids are left out.

@@ -70,7 +70,7 @@ type Assignment struct {
 	ClaimedStep
 	Queue plan.Queue
 	Task  TaskNames
-	Init  json.RawMessage // handler.initialization of the template
+	Init  json.RawMessage // handler.initialization of the template, or what an operator put in its place
 	Limit int             // timeout_seconds; 0 for none
 	Max   int32           // max_attempts
 }

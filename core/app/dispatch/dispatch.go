@@ -23,8 +23,12 @@ import (
 )
 
 // ErrCancelled is the cause of a handler's cancelled context when its task was
-// cancelled.
-var ErrCancelled = errors.New("the task was cancelled")
+// cancelled, given up, resolved by hand, or ran out of time.
+var ErrCancelled = errors.New("the task has ended")
+
+// ErrTaken is the cause when the step is not this worker's any more: somebody
+// settled it by hand, or its lease was lost.
+var ErrTaken = errors.New("the step was taken from this worker")
 
 // ErrStopping is the cause when the server gives up waiting for the handler.
 var ErrStopping = errors.New("the server is stopping")
@@ -54,6 +58,7 @@ type Dispatcher struct {
 	log      *slog.Logger
 	tick     time.Duration
 	wake     chan struct{}
+	changed  chan struct{}
 
 	mu       sync.Mutex
 	lanes    map[plan.Queue]*lane
@@ -98,7 +103,7 @@ func New(queue ports.StepQueue, describe Describer, observe Observer, tick time.
 	lifetime, giveUp := context.WithCancelCause(context.Background())
 	return &Dispatcher{
 		queue: queue, describe: describe, observe: observe, log: log, tick: tick,
-		wake: make(chan struct{}, 1), lanes: map[plan.Queue]*lane{}, running: map[ident.StepRef]*run{},
+		wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), lanes: map[plan.Queue]*lane{}, running: map[ident.StepRef]*run{},
 		lifetime: lifetime, giveUp: giveUp, stop: func() {},
 	}
 }
@@ -122,6 +127,10 @@ func (d *Dispatcher) Serve(runner ports.Runner, declared []plan.Queue, n int) {
 		l.empty = false
 	}
 	d.signal()
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
 }
 
 // Served reports whether a worker has declared the handler.
@@ -131,6 +140,20 @@ func (d *Dispatcher) Served(q plan.Queue) bool {
 	_, ok := d.lanes[q]
 	return ok
 }
+
+// Declared returns what the workers of this server serve.
+func (d *Dispatcher) Declared() []plan.Queue {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	declared := make([]plan.Queue, len(d.order))
+	for i, l := range d.order {
+		declared[i] = l.queue
+	}
+	return declared
+}
+
+// Changed is ready to be read when Declared may have changed.
+func (d *Dispatcher) Changed() <-chan struct{} { return d.changed }
 
 // Running returns how many steps the workers of this server run.
 func (d *Dispatcher) Running() int {

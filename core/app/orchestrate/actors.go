@@ -60,19 +60,33 @@ func admitted(d plan.Decision, became []plan.Submitted, at time.Time) []Admitted
 	return out
 }
 
-// StepEnqueuer enqueues steps again whose wait is over or whose worker is gone.
+// StepEnqueuer enqueues steps for other causes than results: a wait is over, a
+// worker is gone, a task's time has come, a person wants it.
 type StepEnqueuer struct{ *Engine }
 
 // Handle implements actor.Handler.
-func (a *StepEnqueuer) Handle(ctx context.Context, b actor.Batch[plan.Wake]) ([]struct{}, error) {
-	scope := ports.Scope{Steps: make([]ident.StepRef, len(b.Messages))}
-	for i, w := range b.Messages {
-		scope.Steps[i] = w.Ref
+func (a *StepEnqueuer) Handle(ctx context.Context, b actor.Batch[plan.Wake]) ([]plan.Refusal, error) {
+	var scope ports.Scope
+	for i := range b.Messages {
+		w := &b.Messages[i]
+		switch {
+		case w.Whole():
+			scope.Tasks = append(scope.Tasks, w.Ref.Task)
+		case w.Cause == plan.Ordered:
+			for _, s := range w.Order.Steps {
+				scope.Steps = append(scope.Steps, ident.StepRef{Task: w.Ref.Task, No: s.No})
+			}
+		default:
+			// Number 0 is no step: its task is locked and read nevertheless.
+			scope.Steps = append(scope.Steps, w.Ref)
+		}
 	}
-	err := a.run(ctx, b.Part, scope, func(snap *plan.Snapshot) (plan.Decision, error) {
-		return plan.AfterWakes(snap, a.catalog.Definition, a.rules, b.Messages)
+	var refusals []plan.Refusal
+	err := a.run(ctx, b.Part, scope, func(snap *plan.Snapshot) (d plan.Decision, err error) {
+		d, refusals, err = plan.AfterWakes(snap, a.catalog.Definition, a.rules, b.Messages)
+		return d, err
 	})
-	return make([]struct{}, len(b.Messages)), err
+	return refusals, err
 }
 
 // ResultProcessor settles steps by what workers report.
@@ -97,14 +111,14 @@ func (a *ResultProcessor) Handle(ctx context.Context, b actor.Batch[step.Result]
 type TaskFinalizer struct{ *Engine }
 
 // Handle implements actor.Handler.
-func (a *TaskFinalizer) Handle(ctx context.Context, b actor.Batch[plan.Cancel]) ([]plan.Refusal, error) {
+func (a *TaskFinalizer) Handle(ctx context.Context, b actor.Batch[plan.Ending]) ([]plan.Refusal, error) {
 	scope := ports.Scope{Tasks: make([]ident.TaskID, len(b.Messages))}
 	for i := range b.Messages {
 		scope.Tasks[i] = b.Messages[i].Task
 	}
 	var refusals []plan.Refusal
 	err := a.run(ctx, b.Part, scope, func(snap *plan.Snapshot) (d plan.Decision, err error) {
-		d, refusals, err = plan.AfterCancels(snap, a.catalog.Definition, a.rules, b.Messages)
+		d, refusals, err = plan.AfterEndings(snap, a.catalog.Definition, a.rules, b.Messages)
 		return d, err
 	})
 	return refusals, err

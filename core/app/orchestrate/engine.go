@@ -33,12 +33,19 @@ type Engine struct {
 	dispatcher *dispatch.Dispatcher
 	hub        *watch.Hub
 	timers     Timers
+	observe    Observer
 	rules      plan.Rules
 }
 
+// Observer is told of what needs people. It must be fast.
+type Observer interface {
+	// DeadLetter counts one that was opened.
+	DeadLetter(reason, state string)
+}
+
 // NewEngine returns an engine.
-func NewEngine(uow ports.UnitOfWork, c *catalog.Catalog, d *dispatch.Dispatcher, h *watch.Hub, t Timers, rules plan.Rules) *Engine {
-	return &Engine{uow: uow, catalog: c, dispatcher: d, hub: h, timers: t, rules: rules}
+func NewEngine(uow ports.UnitOfWork, c *catalog.Catalog, d *dispatch.Dispatcher, h *watch.Hub, t Timers, o Observer, rules plan.Rules) *Engine {
+	return &Engine{uow: uow, catalog: c, dispatcher: d, hub: h, timers: t, observe: o, rules: rules}
 }
 
 // errUnknownTemplates ends a transaction that met a task whose template this
@@ -50,11 +57,16 @@ var errUnknownTemplates = errors.New("templates must be loaded first")
 func (e *Engine) run(ctx context.Context, part bool, scope ports.Scope, decide func(*plan.Snapshot) (plan.Decision, error)) error {
 	for {
 		unknown, err := e.runOnce(ctx, part, scope, decide)
-		if !errors.Is(err, errUnknownTemplates) {
+		whole, more := errors.AsType[*plan.WholeError](err)
+		switch {
+		case more:
+			scope.Tasks = append(scope.Tasks[:len(scope.Tasks):len(scope.Tasks)], whole.Tasks...)
+		case !errors.Is(err, errUnknownTemplates):
 			return err
-		}
-		if err := e.catalog.Ensure(ctx, unknown); err != nil {
-			return err
+		default:
+			if err := e.catalog.Ensure(ctx, unknown); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -102,16 +114,34 @@ func (e *Engine) runOnce(ctx context.Context, part bool, scope ports.Scope, deci
 
 func (e *Engine) committed(now time.Time, d plan.Decision, doubt int) {
 	e.hub.Committed(now, d, doubt)
-	var cancelled []ident.TaskID
+	var ended []ident.TaskID
 	for i := range d.Tasks {
-		if d.Tasks[i].State == task.Cancelled {
-			cancelled = append(cancelled, d.Tasks[i].ID)
+		t := &d.Tasks[i]
+		if t.Moved() && t.State.Terminal() && t.State != task.Complete {
+			ended = append(ended, t.ID)
+		}
+		if !t.WakeAt.IsZero() && t.Moved() {
+			e.timers.In(t.WakeAt.Sub(now))
 		}
 	}
-	e.dispatcher.CancelTasks(cancelled)
-	for i := range d.Steps {
-		if at := d.Steps[i].WakeAt; !at.IsZero() {
+	for i := range d.Created {
+		if at := d.Created[i].WakeAt; !at.IsZero() {
 			e.timers.In(at.Sub(now))
+		}
+	}
+	e.dispatcher.CancelTasks(ended)
+	for i := range d.Steps {
+		c := &d.Steps[i]
+		if !c.WakeAt.IsZero() {
+			e.timers.In(c.WakeAt.Sub(now))
+		}
+		if c.Stop {
+			e.dispatcher.CancelStep(c.Ref, c.Live, dispatch.ErrTaken)
+		}
+	}
+	for i := range d.Letters {
+		if l := &d.Letters[i]; l.Reason != 0 {
+			e.observe.DeadLetter(l.Reason.String(), l.State.String())
 		}
 	}
 }

@@ -16,7 +16,9 @@ import (
 // The actors that take results and wakes.
 type (
 	Results  = actor.Actor[step.Result, step.Verdict]
-	Enqueuer = actor.Actor[plan.Wake, struct{}]
+	Enqueuer = actor.Actor[plan.Wake, plan.Refusal]
+	// Finalizer takes what ends tasks from outside.
+	Finalizer = actor.Actor[plan.Ending, plan.Refusal]
 )
 
 // VerdictObserver counts what became of results.
@@ -105,7 +107,7 @@ func leaving(ctx context.Context, err error) bool {
 }
 
 func (p *Reporter) release(ctx context.Context, r step.Result) {
-	w := plan.Wake{Ref: r.Ref, Dispatch: r.Dispatch, Cause: plan.LeaseLost}
+	w := plan.Wake{Ref: r.Ref, Dispatch: r.Dispatch, Cause: plan.LeaseLost, Why: "its result could not be stored"}
 	if _, err := p.Enqueuer.Ask(ctx, w); err != nil {
 		p.Log.ErrorContext(ctx, "a step could not be released", "step", r.Ref, "error", err)
 	}

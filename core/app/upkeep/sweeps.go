@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/ports"
 )
 
@@ -26,7 +27,7 @@ func (r *Recovery) Run(ctx context.Context, enqueuer *Enqueuer) error {
 			wakes, err := r.Due.LostLeases(ctx, leases)
 			if err == nil && len(wakes) > 0 {
 				r.Log.InfoContext(ctx, "a server is gone; its steps run again", "steps", len(wakes))
-				err = wakeAll(ctx, enqueuer, wakes)
+				err = wakeAll(ctx, enqueuer, nil, ports.Due{Wakes: wakes})
 			}
 			if err != nil && ctx.Err() == nil {
 				r.Log.WarnContext(ctx, "cannot release the leases of servers that are gone", "error", err)
@@ -36,6 +37,55 @@ func (r *Recovery) Run(ctx context.Context, enqueuer *Enqueuer) error {
 			}
 		}
 	})
+}
+
+// Renewal keeps the leases of this server: without it, what it runs is given to
+// others.
+type Renewal struct {
+	Leases   ports.Leases
+	Declared func() []plan.Queue // what the workers of this server have declared
+	Lease    time.Duration
+	Every    time.Duration
+	Changed  <-chan struct{} // a worker has come or gone
+	Log      *slog.Logger
+}
+
+// Run renews, at once and then every so often, until ctx ends.
+func (r *Renewal) Run(ctx context.Context) error {
+	ticker := time.NewTicker(r.Every)
+	defer ticker.Stop()
+	for {
+		if err := r.Leases.Renew(ctx, r.Lease, r.Declared()); err != nil && ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "cannot renew the leases of this server; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-r.Changed:
+		}
+	}
+}
+
+// Reconciler looks for what nobody woke in time. In a healthy system it finds
+// nothing.
+type Reconciler struct {
+	Due       ports.DueStore
+	Enqueuer  *Enqueuer
+	Finalizer *Finalizer
+	Healed    func(n int) // counts what was found
+	Log       *slog.Logger
+}
+
+// Reconcile wakes what is long overdue.
+func (r *Reconciler) Reconcile(ctx context.Context) error {
+	due, err := r.Due.Due(ctx, batch, late)
+	if err != nil || due.Overdue == 0 {
+		return err
+	}
+	r.Healed(due.Overdue)
+	r.Log.ErrorContext(ctx, "steps or tasks should have moved long ago; moving them now", "count", due.Overdue, "since", due.Earliest)
+	return wakeAll(ctx, r.Enqueuer, r.Finalizer, due)
 }
 
 // Housekeeping keeps counters and partitions in shape.

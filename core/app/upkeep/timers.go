@@ -12,10 +12,13 @@ import (
 	"github.com/tasker-go/tasker/core/ports"
 )
 
-// Enqueuer takes steps that should move.
-type Enqueuer = actor.Actor[plan.Wake, struct{}]
+// The actors that take what should move, and what should end.
+type (
+	Enqueuer  = actor.Actor[plan.Wake, plan.Refusal]
+	Finalizer = actor.Actor[plan.Ending, plan.Refusal]
+)
 
-// Timers wakes steps whose time has come. It sleeps until the earliest, and
+// Timers wakes steps and tasks whose time has come. It sleeps until the earliest, and
 // looks again when it is told of an earlier one.
 type Timers struct {
 	due    ports.DueStore
@@ -39,11 +42,15 @@ func (t *Timers) In(d time.Duration) {
 	}
 }
 
-// batch is how many due steps are read at once.
+// late is how long after its time something is overdue: nobody does what the
+// timers should have done.
+const late = 30 * time.Second
+
+// batch is how many due steps, and tasks, are read at once.
 const batch = 500
 
-// Run wakes due steps until ctx ends.
-func (t *Timers) Run(ctx context.Context, enqueuer *Enqueuer) error {
+// Run wakes what is due until ctx ends.
+func (t *Timers) Run(ctx context.Context, enqueuer *Enqueuer, finalizer *Finalizer) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	at := time.Now() //nolint:forbidigo // when to look next
@@ -59,42 +66,49 @@ func (t *Timers) Run(ctx context.Context, enqueuer *Enqueuer) error {
 			continue
 		case <-timer.C:
 		}
-		next := t.look(ctx, enqueuer)
+		next := t.look(ctx, enqueuer, finalizer)
 		at = time.Now().Add(next) //nolint:forbidigo // when to look next
 		timer.Reset(next)
 	}
 }
 
-// look enqueues what is due and returns when to look again.
-func (t *Timers) look(ctx context.Context, enqueuer *Enqueuer) time.Duration {
-	wakes, next, err := t.due.DueRetries(ctx, batch)
-	if err == nil && len(wakes) > 0 {
-		err = wakeAll(ctx, enqueuer, wakes)
+// look wakes what is due and returns when to look again.
+func (t *Timers) look(ctx context.Context, enqueuer *Enqueuer, finalizer *Finalizer) time.Duration {
+	due, err := t.due.Due(ctx, batch, late)
+	if err == nil {
+		err = wakeAll(ctx, enqueuer, finalizer, due)
 	}
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
-			t.log.WarnContext(ctx, "cannot wake due steps; trying again", "error", err)
+			t.log.WarnContext(ctx, "cannot wake what is due; trying again", "error", err)
 		}
 		return time.Second
-	case next < 0:
+	case due.Next < 0:
 		return t.tick
 	default:
-		return min(next, t.tick)
+		return min(due.Next, t.tick)
 	}
 }
 
-// wakeAll hands steps to the enqueuer and waits until it is done with them, so
-// that the same ones are not found again.
-func wakeAll(ctx context.Context, enqueuer *Enqueuer, wakes []plan.Wake) error {
-	results := make(chan error, len(wakes))
-	for _, w := range wakes {
-		if err := enqueuer.Send(ctx, w, func(_ struct{}, err error) { results <- err }); err != nil {
+// wakeAll hands on what is due and waits until the actors are done with it, so
+// that the same is not found again.
+func wakeAll(ctx context.Context, enqueuer *Enqueuer, finalizer *Finalizer, due ports.Due) error {
+	n := len(due.Wakes) + len(due.Endings)
+	results := make(chan error, n)
+	answer := func(_ plan.Refusal, err error) { results <- err }
+	for _, w := range due.Wakes {
+		if err := enqueuer.Send(ctx, w, answer); err != nil {
+			return err
+		}
+	}
+	for _, e := range due.Endings {
+		if err := finalizer.Send(ctx, e, answer); err != nil {
 			return err
 		}
 	}
 	var first error
-	for range wakes {
+	for range n {
 		select {
 		case err := <-results:
 			if err != nil && first == nil {

@@ -13,8 +13,17 @@ import (
 	"github.com/tasker-go/tasker/core/ports"
 )
 
+// due returns what is due, which here is steps alone.
+func (w *world) due(t *testing.T, limit int) ([]plan.Wake, time.Duration, error) {
+	t.Helper()
+	d, err := w.Store.Due(t.Context(), limit, 5*time.Second)
+	require.Empty(t, d.Endings)
+	require.LessOrEqual(t, d.Overdue, len(d.Wakes))
+	return d.Wakes, d.Next, err
+}
+
 func dueRetries(t *testing.T, w *world) {
-	due, next, err := w.Store.DueRetries(t.Context(), 9)
+	due, next, err := w.due(t, 9)
 	require.NoError(t, err)
 	require.Empty(t, due)
 	require.Negative(t, next, "nothing waits")
@@ -32,26 +41,26 @@ func dueRetries(t *testing.T, w *world) {
 		r.Failure.RetryAfter = wait.after
 		w.report(t, ports.ClaimRequest{}, r)
 	}
-	due, next, err = w.Store.DueRetries(t.Context(), 9)
+	due, next, err = w.due(t, 9)
 	require.NoError(t, err)
 	require.Empty(t, due)
 	require.Greater(t, next, time.Duration(0))
 	require.LessOrEqual(t, next, 10*time.Second)
 
 	w.Shift(30 * time.Second)
-	due, next, err = w.Store.DueRetries(t.Context(), 9)
+	due, next, err = w.due(t, 9)
 	require.NoError(t, err)
 	require.Equal(t, []plan.Wake{at(2), at(3)}, due)
 	require.Greater(t, next, time.Duration(0))
 	require.LessOrEqual(t, next, 20*time.Second)
-	due, next, err = w.Store.DueRetries(t.Context(), 1)
+	due, next, err = w.due(t, 1)
 	require.NoError(t, err)
 	require.Equal(t, []plan.Wake{at(2)}, due)
 	require.Zero(t, next, "there may be more")
 
 	w.wake(t, at(2), at(2), plan.Wake{Ref: at(3).Ref, Dispatch: 7, Cause: plan.RetryDue})
 	require.Equal(t, "waiting_for_retry enqueued waiting_for_retry", w.states(t, id))
-	due, _, err = w.Store.DueRetries(t.Context(), 9)
+	due, _, err = w.due(t, 9)
 	require.NoError(t, err)
 	require.Equal(t, []plan.Wake{at(3)}, due)
 	b := w.one(t, "b")
@@ -60,7 +69,7 @@ func dueRetries(t *testing.T, w *world) {
 
 	w.Shift(time.Hour)
 	w.wake(t, at(1), at(3))
-	due, next, err = w.Store.DueRetries(t.Context(), 9)
+	due, next, err = w.due(t, 9)
 	require.NoError(t, err)
 	require.Empty(t, due)
 	require.Negative(t, next)
@@ -80,6 +89,9 @@ func lostLeases(t *testing.T, w *world) {
 	die()
 	lost, err = w.Store.LostLeases(t.Context(), 9)
 	require.NoError(t, err)
+	require.Len(t, lost, 1)
+	require.NotEmpty(t, lost[0].Why)
+	lost[0].Why = ""
 	require.Equal(t, []plan.Wake{{Ref: ident.StepRef{Task: id, No: 2}, Dispatch: 1, Cause: plan.LeaseLost}}, lost)
 	w.wake(t, lost...)
 	lost, err = w.Store.LostLeases(t.Context(), 9)
@@ -103,7 +115,7 @@ func cancelAll(t *testing.T, w *world) {
 	w.report(t, ports.ClaimRequest{}, failure(w.one(t, "waiting"), true), failure(w.one(t, "failed"), false))
 	require.Equal(t, "complete enqueued in_progress waiting_for_retry pending error", w.states(t, id))
 
-	require.Equal(t, []plan.Refusal{0, plan.Finished}, w.cancel(t, id, id))
+	require.Equal(t, []plan.Refusal{{}, {Code: plan.Finished, State: task.Cancelled}}, w.cancel(t, id, id))
 	require.Equal(t, "complete cancelled cancelled cancelled cancelled cancelled", w.states(t, id))
 	got, steps := w.read(t, id)
 	require.Equal(t, task.Cancelled, got.State)
@@ -113,14 +125,14 @@ func cancelAll(t *testing.T, w *world) {
 	require.False(t, steps[2].CompletedAt.IsZero())
 	require.True(t, steps[3].NextRetryAt.IsZero())
 
-	due, next, err := w.Store.DueRetries(t.Context(), 9)
+	due, next, err := w.due(t, 9)
 	require.NoError(t, err)
 	require.Empty(t, due)
 	require.Negative(t, next)
 	require.Empty(t, w.claim(t, 9, "enqueued").Steps)
 	verdicts, _ := w.report(t, ports.ClaimRequest{}, success(running, `1`))
 	require.Equal(t, []step.Verdict{step.Stale}, verdicts)
-	require.Equal(t, []plan.Refusal{plan.Finished}, w.cancel(t, id))
+	require.Equal(t, plan.Finished, w.cancel(t, id)[0].Code)
 	again, _ := w.read(t, id)
 	require.Equal(t, got, again)
 }

@@ -265,7 +265,7 @@ func (r *randomRun) lose(t *testing.T) {
 // still happen.
 func (r *randomRun) wait(t *testing.T) bool {
 	t.Helper()
-	due, next, err := r.Store.DueRetries(t.Context(), 1+r.dice.IntN(5))
+	due, next, err := r.due(t, 1+r.dice.IntN(5))
 	require.NoError(t, err)
 	if len(due) > 0 {
 		r.wake(t, due...)

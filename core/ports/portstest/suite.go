@@ -245,7 +245,7 @@ func (w *world) wake(t *testing.T, wakes ...plan.Wake) {
 		scope.Steps = append(scope.Steps, k.Ref)
 	}
 	_, err := w.Store.Run(t.Context(), scope, func(snap *plan.Snapshot) (ports.Writes, error) {
-		d, err := plan.AfterWakes(snap, w.definition, w.rules, wakes)
+		d, _, err := plan.AfterWakes(snap, w.definition, w.rules, wakes)
 		return ports.Writes{Decision: d}, err
 	})
 	require.NoError(t, err)
@@ -253,14 +253,26 @@ func (w *world) wake(t *testing.T, wakes ...plan.Wake) {
 
 func (w *world) cancel(t *testing.T, ids ...ident.TaskID) []plan.Refusal {
 	t.Helper()
-	cancels := make([]plan.Cancel, len(ids))
+	return w.cancelWith(t, func(*plan.Decision) {}, ids...)
+}
+
+// cancelOnly leaves the jobs of the cancelled steps in their queues.
+func (w *world) cancelOnly(t *testing.T, ids ...ident.TaskID) {
+	t.Helper()
+	w.cancelWith(t, func(d *plan.Decision) { d.Dropped = nil }, ids...)
+}
+
+func (w *world) cancelWith(t *testing.T, change func(*plan.Decision), ids ...ident.TaskID) []plan.Refusal {
+	t.Helper()
+	cancels := make([]plan.Ending, len(ids))
 	for i, id := range ids {
-		cancels[i] = plan.Cancel{Task: id, By: "ann", Why: "no need"}
+		cancels[i] = plan.Ending{Task: id, End: plan.CancelTask, By: "ann", Why: "no need"}
 	}
 	var refusals []plan.Refusal
 	_, err := w.Store.Run(t.Context(), ports.Scope{Tasks: ids}, func(snap *plan.Snapshot) (ports.Writes, error) {
-		d, r, err := plan.AfterCancels(snap, w.definition, w.rules, cancels)
+		d, r, err := plan.AfterEndings(snap, w.definition, w.rules, cancels)
 		refusals = r
+		change(&d)
 		return ports.Writes{Decision: d}, err
 	})
 	require.NoError(t, err)

@@ -272,5 +272,5 @@ func unknownTask(t *testing.T, w *world) {
 	states, err := w.Store.States(t.Context(), []ident.TaskID{id, known})
 	require.NoError(t, err)
 	require.Equal(t, map[ident.TaskID]task.State{known: task.StepsInProcess}, states)
-	require.Equal(t, []plan.Refusal{plan.Unknown}, w.cancel(t, id))
+	require.Equal(t, []plan.Refusal{{Code: plan.Unknown}}, w.cancel(t, id))
 }
