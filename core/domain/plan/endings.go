@@ -32,6 +32,8 @@ type Ending struct {
 	// Letter, when not zero, is the ordinal of the dead letter that must be open
 	// for the task to end.
 	Letter int32
+	// Since, for StoodStill, is when the asker saw the task come into its state.
+	Since time.Time
 }
 
 // RefusalCode says why a request about a task was not carried out.
@@ -99,11 +101,22 @@ func mayEnd(e Ending, t Task, snap *Snapshot) RefusalCode {
 		return NotBlocked
 	case e.End == DeadlinePassed && (t.State == task.Pending || t.Deadline.IsZero() || t.Deadline.After(snap.Now) || t.WakeAt.IsZero()):
 		return NotDue
-	case e.End == StoodStill && t.State == task.Pending:
+	case e.End == StoodStill && (t.State == task.Pending || !t.EnteredAt.Equal(e.Since) || anyRunning(t.ID, snap)):
 		return NotDue
 	default:
 		return 0
 	}
+}
+
+// anyRunning reports whether a worker has a step of a task: then the task does
+// not stand still, whatever its clock says.
+func anyRunning(id ident.TaskID, snap *Snapshot) bool {
+	for ref, s := range snap.Steps {
+		if ref.Task == id && s.State == step.InProgress {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *draft) end(e Ending) error {
