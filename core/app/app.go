@@ -11,6 +11,7 @@ import (
 	"github.com/tasker-go/tasker/core/app/actor"
 	"github.com/tasker-go/tasker/core/app/catalog"
 	"github.com/tasker-go/tasker/core/app/orchestrate"
+	"github.com/tasker-go/tasker/core/app/upkeep"
 	"github.com/tasker-go/tasker/core/app/watch"
 	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -56,6 +57,7 @@ type Parts struct {
 	Resumes   ports.Resumes
 	Announcer ports.Announcer
 	Due       ports.DueStore
+	Swept     func(upkeep.Swept) // counts what a sweep for stale tasks found; may be nil
 	Leases    ports.Leases
 	Hub       *watch.Hub
 	IDs       ports.IDs
