@@ -1,0 +1,5 @@
+select h.task_id, h.step_no, h.dispatch_no, h.attempt, h.at,
+       concat_ws(',', h.from_state, h.to_state, nullif(array_to_string(h.path, ','), ''))
+from tasker.step_transitions h
+where h.task_id > $1 and h.task_id <= $2
+order by h.task_id, h.step_no, h.at
