@@ -2,6 +2,7 @@ package configuration
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -13,6 +14,9 @@ const (
 	keyInsecure    = "orchestration.web.allow_insecure"
 	keyWebHost     = "orchestration.web.host"
 	keyGRPCHost    = "orchestration.grpc.host"
+	keyWebhook     = "orchestration.dlq.webhook_url"
+	keySigning     = "orchestration.dlq.webhook_secret"
+	keyPlain       = "orchestration.dlq.webhook_allow_insecure"
 )
 
 // check adds what is wrong between keys.
@@ -20,6 +24,7 @@ func check(c *Config, m *merge) {
 	checkKeys(c.Orchestration.Web.Auth, m)
 	checkDoors(c.Orchestration, m)
 	checkSizes(c, m)
+	checkWebhook(c.Orchestration.DLQ, m)
 }
 
 // blame reports a problem of key with the source that set it.
@@ -81,6 +86,25 @@ func checkDoors(o Orchestration, m *merge) {
 	}
 }
 
+// checkWebhook wants announcements signed, and encrypted once they leave this
+// machine.
+func checkWebhook(d DLQ, m *merge) {
+	u, err := url.Parse(d.WebhookURL.Reveal())
+	if d.WebhookURL == "" || err != nil { // what cannot be read has been said
+		return
+	}
+	if d.WebhookSecret == "" {
+		m.blame(keyWebhook, "needs %s, which signs what is sent", keySigning)
+	}
+	if u.Scheme == "http" && !Loopback(u.Hostname()) {
+		if d.WebhookAllowInsecure {
+			m.warn(m.origin[keyPlain], keyPlain, "dead letters are announced over plain HTTP")
+		} else {
+			m.blame(keyWebhook, "is plain HTTP beyond this machine; use https, or set %s to true", keyPlain)
+		}
+	}
+}
+
 // checkSizes compares numbers that depend on each other.
 func checkSizes(c *Config, m *merge) {
 	o, limits := c.Orchestration, c.Orchestration.Limits
@@ -101,6 +125,10 @@ func checkSizes(c *Config, m *merge) {
 		{
 			o.Actors.MaxBatchBytes >= payload, "orchestration.actors.max_batch_bytes",
 			"must not be less than " + both + ": a batch holds at least one message",
+		},
+		{
+			o.Dispatch.HeartbeatInterval*3 <= o.Dispatch.LeaseDuration, "orchestration.dispatch.heartbeat_interval_ms",
+			"must be at most a third of orchestration.dispatch.lease_duration_ms: one lost heartbeat must not cost a lease",
 		},
 	} {
 		if !rule.holds {

@@ -66,9 +66,25 @@ func Default() *Config {
 				ResultProcessorLoops:       1,
 			},
 			Dispatch: Dispatch{
+				LeaseDuration:      30 * time.Second,
+				HeartbeatInterval:  10 * time.Second,
 				MaxLeaseLosses:     5,
 				SafetyPollInterval: 10 * time.Second,
 				RecoveryInterval:   5 * time.Second,
+			},
+			DLQ: DLQ{
+				RedactFields:      []string{"password", "secret", "token", "api_key", "authorization"},
+				ReconcileInterval: time.Minute,
+				Staleness: Staleness{
+					Enabled:  true,
+					Interval: 300 * time.Second,
+					Thresholds: Thresholds{
+						WaitingForDependencies: 60 * time.Minute,
+						WaitingForRetry:        30 * time.Minute,
+						StepsInProcess:         30 * time.Minute,
+						WorkerUnavailable:      15 * time.Minute,
+					},
+				},
 			},
 			Limits:    Limits{MaxContextBytes: mib, MaxResultBytes: mib},
 			Templates: Templates{OnChange: OnChangeRefuse},

@@ -48,6 +48,18 @@ var formats = map[string]func(string) string{
 		return ""
 	},
 	"postgres_url": postgresURL,
+	"webhook_url": func(s string) string {
+		if u, err := url.Parse(s); s != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "") {
+			return "must be https://host/path"
+		}
+		return ""
+	},
+	"webhook_secret": func(s string) string {
+		if s != "" && (len(s) < 16 || !visible.MatchString(s)) {
+			return "must be at least 16 visible ASCII characters without spaces"
+		}
+		return ""
+	},
 }
 
 // postgresURL accepts what the driver does, a URL with several hosts and

@@ -127,6 +127,20 @@ func TestEachLayerWinsOverTheOneBefore(t *testing.T) {
 	}))
 }
 
+func TestWebhooksThatAreAllowed(t *testing.T) {
+	t.Parallel()
+	const file = "[orchestration.dlq]\nwebhook_url = %q\nwebhook_secret = \"0123456789abcdef\"\nwebhook_allow_insecure = %v\n" +
+		"[orchestration.dlq.staleness_detection.thresholds]\nwaiting_for_retry_minutes = 90"
+	for url, plain := range map[string]bool{
+		"https://example.com/hook": false, "http://localhost:8080/hook": false, "http://[::1]/": false, "http://example.com/hook": true,
+	} {
+		c, warnings := load(t, one(t, fmt.Sprintf(file, url, plain)))
+		require.Equal(t, plain, len(warnings) == 1, url)
+		require.Equal(t, url, c.Orchestration.DLQ.WebhookURL.Reveal())
+		require.Equal(t, 90*time.Minute, c.Orchestration.DLQ.Staleness.Thresholds.WaitingForRetry)
+	}
+}
+
 func TestNamedEnvironmentVariables(t *testing.T) {
 	t.Parallel()
 	c, warnings := load(t, configuration.Sources{Environ: []string{

@@ -17,6 +17,7 @@ type Orchestration struct {
 	GRPC            GRPC          `toml:"grpc"`
 	Actors          Actors        `toml:"actors"`
 	Dispatch        Dispatch      `toml:"dispatch"`
+	DLQ             DLQ           `toml:"dlq"`
 	Limits          Limits        `toml:"limits"`
 	Templates       Templates     `toml:"templates"`
 }
@@ -150,12 +151,62 @@ type Actors struct {
 
 // Dispatch says how steps reach workers and how lost ones are found.
 type Dispatch struct {
+	// How long a running step stays a server's own after its last sign of life.
+	// A server that dies is noticed at once in most cases; one that is frozen or
+	// cut off, after this time.
+	LeaseDuration time.Duration `toml:"lease_duration_ms" range:"1000..3600000"`
+	// How often a server gives a sign of life; at most a third of
+	// `lease_duration_ms`.
+	HeartbeatInterval time.Duration `toml:"heartbeat_interval_ms" range:"100..1200000"`
 	// Lost leases after which a step fails for good.
 	MaxLeaseLosses int `toml:"max_lease_losses" range:"1..1000"`
 	// Look for work at least this often, in case a notification was lost.
 	SafetyPollInterval time.Duration `toml:"safety_poll_interval_ms" range:"100..600000"`
 	// Look for expired leases and overdue retries at least this often.
 	RecoveryInterval time.Duration `toml:"recovery_interval_ms" range:"100..600000"`
+}
+
+// DLQ says who is told of tasks that need a person, their dead letters, and
+// when a task counts as standing still.
+type DLQ struct {
+	// Where each new dead letter is announced: it gets a signed POST, which is
+	// tried again for a day and a half. Empty: the log and the metrics tell.
+	WebhookURL Secret `toml:"webhook_url" format:"webhook_url"`
+	// Key of the signature, `X-Tasker-Signature`; at least 16 characters.
+	WebhookSecret Secret `toml:"webhook_secret" format:"webhook_secret"`
+	// Announce over plain HTTP beyond this machine: whoever is in between reads
+	// along.
+	WebhookAllowInsecure bool `toml:"webhook_allow_insecure"`
+	// Names of fields, at any depth and in whatever case, whose values snapshots
+	// of dead letters do not show.
+	RedactFields []string `toml:"redact_fields" format:"not_empty"`
+	// How often one of the servers looks for tasks that should have moved by
+	// themselves, and moves them.
+	ReconcileInterval time.Duration `toml:"reconcile_interval_seconds" range:"1..3600"`
+	Staleness         Staleness     `toml:"staleness_detection"`
+}
+
+// Staleness is the search for tasks that stand still: each gets a dead letter.
+// A task of which a worker runs a step does not stand still.
+type Staleness struct {
+	// Search. Explicitly `false`: the view of stale tasks still tells.
+	Enabled bool `toml:"enabled"`
+	// How often one of the servers searches.
+	Interval   time.Duration `toml:"detection_interval_seconds" range:"30..3600"`
+	Thresholds Thresholds    `toml:"thresholds"`
+}
+
+// Thresholds is how long a task may stay in a state. A template's `lifecycle`
+// goes before these.
+type Thresholds struct {
+	// In `waiting_for_dependencies`.
+	WaitingForDependencies time.Duration `toml:"waiting_for_dependencies_minutes" range:"1..43200"`
+	// In `waiting_for_retry`.
+	WaitingForRetry time.Duration `toml:"waiting_for_retry_minutes" range:"1..43200"`
+	// In `steps_in_process`.
+	StepsInProcess time.Duration `toml:"steps_in_process_minutes" range:"1..43200"`
+	// With a step that no worker's program declares a handler for.
+	WorkerUnavailable time.Duration `toml:"worker_unavailable_minutes" range:"1..43200"`
 }
 
 // Limits bounds payloads.

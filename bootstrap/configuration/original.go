@@ -79,8 +79,25 @@ var originals = []original{
 		why:  "steps are handed out as they become ready; orchestration.dispatch bounds what a lost notification costs",
 	},
 	{
-		keys: []string{"orchestration.batch_processing", "orchestration.decision_points", "orchestration.dlq"},
+		keys: []string{"orchestration.batch_processing", "orchestration.decision_points"},
 		why:  "this version has no such settings",
+	},
+	{
+		keys: []string{"orchestration.dlq.enabled", "orchestration.dlq.staleness_detection.actions"},
+		why:  "a task that needs a person always gets a dead letter",
+	},
+	{
+		keys: []string{"orchestration.dlq.staleness_detection.dry_run"},
+		why:  "orchestration.dlq.staleness_detection.enabled = false leaves stale tasks alone, and the view of them still tells",
+		only: "false",
+	},
+	{
+		keys: []string{"orchestration.dlq.staleness_detection.batch_size"},
+		why:  "a search goes on until it has seen all stale tasks",
+	},
+	{
+		keys: []string{"orchestration.dlq.staleness_detection.thresholds.task_max_lifetime_hours"},
+		why:  "the longest life of a task is its template's to say, in lifecycle",
 	},
 	{
 		keys: []string{"orchestration.web.database_pools"},

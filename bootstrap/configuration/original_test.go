@@ -56,8 +56,8 @@ func TestAFileOfTheOriginalStartsTheServer(t *testing.T) {
 		if _, foreign := ofOriginal(key); foreign {
 			dot := strings.LastIndex(key, ".")
 			section, value := key[:dot], `"${NOT_SET}"`
-			if key == "orchestration.grpc.tls_enabled" {
-				value = "false"
+			if o, _ := ofOriginal(key); o.only != "" {
+				value = o.only
 			}
 			fmt.Fprintf(&file, "%s.%s = %s\n", section, key[dot+1:], value)
 		}
@@ -83,10 +83,10 @@ func TestAFileOfTheOriginalStartsTheServer(t *testing.T) {
 func TestOnlyTheNamesOfTheOriginalAreForgiven(t *testing.T) {
 	t.Parallel()
 	for content, problem := range map[string]string{
-		"[common.backoff]\nmax_backof_seconds = 1":           "common.backoff.max_backof_seconds: no such key",
-		"[orchestration.dispatch]\nlease_duration_ms = 1000": "orchestration.dispatch.lease_duration_ms: no such key",
-		"[workers]\nx = 1":                   "workers: no such section",
-		"[common.queue]\nbackend = \"pgmq\"": "common.queue: no such section",
+		"[common.backoff]\nmax_backof_seconds = 1":       "common.backoff.max_backof_seconds: no such key",
+		"[orchestration.dispatch]\nvisibility_ms = 1000": "orchestration.dispatch.visibility_ms: no such key",
+		"[workers]\nx = 1":                               "workers: no such section",
+		"[common.queue]\nbackend = \"pgmq\"":             "common.queue: no such section",
 	} {
 		_, _, err := loadFile(t, content)
 		require.ErrorContains(t, err, problem)

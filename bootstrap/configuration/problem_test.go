@@ -137,6 +137,30 @@ func TestFileProblems(t *testing.T) {
 			"[orchestration.web]\nmax_body_bytes = 1048576", "orchestration.web.max_body_bytes",
 			"must be more than orchestration.limits.max_context_bytes: a body holds the context and more",
 		},
+		"heartbeats too far apart": {
+			"[orchestration.dispatch]\nlease_duration_ms = 29999", "orchestration.dispatch.heartbeat_interval_ms",
+			"must be at most a third of orchestration.dispatch.lease_duration_ms: one lost heartbeat must not cost a lease",
+		},
+		"webhook without a secret": {
+			"[orchestration.dlq]\nwebhook_url = \"https://example.com/hook\"", "orchestration.dlq.webhook_url",
+			"needs orchestration.dlq.webhook_secret, which signs what is sent",
+		},
+		"webhook with a short secret": {
+			"[orchestration.dlq]\nwebhook_secret = \"hunter2\"", "orchestration.dlq.webhook_secret",
+			"must be at least 16 visible ASCII characters without spaces",
+		},
+		"webhook that is no URL": {
+			"[orchestration.dlq]\nwebhook_url = \"example.com\"", "orchestration.dlq.webhook_url", "must be https://host/path",
+		},
+		"webhook in the clear": {
+			"[orchestration.dlq]\nwebhook_url = \"http://example.com/hook\"\nwebhook_secret = \"0123456789abcdef\"", "orchestration.dlq.webhook_url",
+			"is plain HTTP beyond this machine; use https, or set orchestration.dlq.webhook_allow_insecure to true",
+		},
+		"staleness dry run": {
+			"[orchestration.dlq.staleness_detection]\ndry_run = true", "orchestration.dlq.staleness_detection.dry_run",
+			"may be false or be removed, nothing else: orchestration.dlq.staleness_detection.enabled = false leaves stale tasks alone, " +
+				"and the view of them still tells",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -65,10 +65,14 @@ type leaf struct {
 }
 
 func (l *leaf) unitName() string {
-	if l.unit == time.Millisecond {
+	switch l.unit {
+	case time.Millisecond:
 		return "milliseconds"
+	case time.Minute:
+		return "minutes"
+	default:
+		return "seconds"
 	}
-	return "seconds"
 }
 
 // variable returns the environment variable that every key has.
@@ -128,6 +132,8 @@ func newLeaf(f reflect.StructField, key string) leaf {
 		l.unit = time.Millisecond
 	case strings.HasSuffix(key, "_seconds"):
 		l.unit = time.Second
+	case strings.HasSuffix(key, "_minutes"):
+		l.unit = time.Minute
 	}
 	if l.kind == kindDuration && l.unit == 0 {
 		panic("configuration: duration without a unit in its key: " + key)

@@ -39,7 +39,7 @@ func TestTagsMakeSense(t *testing.T) {
 			require.Contains(t, keys().byKey, key)
 		}
 	}
-	for _, key := range []string{keyAuthEnabled, keyListEnabled, keyAPIKey, keyAPIKeys, keyInsecure, keyWebHost, keyGRPCHost} {
+	for _, key := range []string{keyAuthEnabled, keyListEnabled, keyAPIKey, keyAPIKeys, keyInsecure, keyWebHost, keyGRPCHost, keyWebhook, keySigning, keyPlain} {
 		require.Contains(t, keys().byKey, key)
 	}
 }
