@@ -26,7 +26,7 @@ func looksLikeJSON(data []byte) bool {
 // or nil.
 func (d *document) loadJSON(data []byte) *yaml.Node {
 	text := bytes.TrimPrefix(data, []byte(byteOrderMark))
-	r := &jsonReader{Decoder: json.NewDecoder(bytes.NewReader(text)), text: text, line: 1, column: 1}
+	r := &jsonReader{Decoder: json.NewDecoder(bytes.NewReader(text)), text: text, limit: 2 * d.limit, line: 1, column: 1} // keys count here
 	r.UseNumber()
 	root, err := r.value(0)
 	if err != nil {
@@ -40,7 +40,7 @@ func (d *document) loadJSON(data []byte) *yaml.Node {
 type jsonReader struct {
 	*json.Decoder
 	text         []byte
-	nodes        int
+	nodes, limit int
 	at           int // how far places are known
 	line, column int // of at, counted from 1
 }
@@ -52,7 +52,7 @@ var (
 
 // value reads the next value.
 func (r *jsonReader) value(depth int) (*yaml.Node, error) {
-	if r.nodes++; r.nodes > maxNodes {
+	if r.nodes++; r.nodes > r.limit {
 		return nil, errTooMany
 	}
 	if depth > maxDepth {

@@ -67,10 +67,10 @@ func (r Reader) compile(schema []byte) error {
 	return r.Schemas.Compile(schema)
 }
 
-// MaxUpload is the size of the largest text that Read takes: 2 MiB, enough for
+// MaxUpload is the size of the largest text that Read takes: 4 MiB, enough for
 // more than 10,000 steps. Clients do not get to fill the memory of a server;
 // files may be larger.
-const MaxUpload = 2 << 20
+const MaxUpload = 4 << 20
 
 // Read implements ports.TemplateReader.
 func (r Reader) Read(text []byte) ports.TemplateReading {
@@ -78,7 +78,7 @@ func (r Reader) Read(text []byte) ports.TemplateReading {
 		return ports.TemplateReading{Problems: []ports.TemplateFinding{{Message: fmt.Sprintf(
 			"the template has %d bytes, want at most %d; larger ones can be read from files", len(text), MaxUpload)}}}
 	}
-	d := r.parse("", text)
+	d := r.parse("", text, maxSent)
 	return ports.TemplateReading{Template: d.template, Problems: d.problems.placed(), Warnings: d.warnings.placed()}
 }
 
@@ -94,7 +94,7 @@ func (all Findings) placed() []ports.TemplateFinding {
 // for messages. The warnings tell what was ignored. The error is Findings with
 // everything that is wrong.
 func (r Reader) Parse(file string, text []byte) (t *template.Template, warnings Findings, err error) {
-	d := r.parse(file, text)
+	d := r.parse(file, text, maxNodes)
 	if len(d.problems) > 0 {
 		return nil, d.warnings, d.problems
 	}
@@ -209,7 +209,7 @@ func (r Reader) open(fsys fs.FS, name, shown string) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.parse(shown, data), nil
+	return r.parse(shown, data, maxNodes), nil
 }
 
 func tooLarge(file string) Finding {

@@ -21,6 +21,9 @@ const (
 	// maxNodes bounds what aliases make of a file: some lines of them can stand
 	// for more values than there is memory.
 	maxNodes = 1_000_000
+	// maxSent is the same for what clients send. A step has about ten values and
+	// keys, and twenty-six with all defaults spelled out.
+	maxSent = 400_000
 	// maxDepth is deeper than any template may be; the domain says so in its
 	// own words when its limit is the one that is broken.
 	maxDepth = 100
@@ -41,11 +44,12 @@ type document struct {
 	out    bytes.Buffer     // the same document as JSON
 	places map[string]place // of every value, by its path
 	nodes  int
+	limit  int  // of nodes
 	full   bool // a limit was broken: stop
 }
 
-func (r Reader) parse(file string, data []byte) *document {
-	d := &document{file: file, places: make(map[string]place)}
+func (r Reader) parse(file string, data []byte, limit int) *document {
+	d := &document{file: file, places: make(map[string]place), limit: limit}
 	if len(data) > template.MaxBytes {
 		d.problems = Findings{tooLarge(file)}
 		return d
@@ -73,7 +77,6 @@ func (r Reader) parse(file string, data []byte) *document {
 	byPlace := func(a, b Finding) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) }
 	slices.SortStableFunc(d.warnings, byPlace)
 	slices.SortStableFunc(d.problems, byPlace)
-	d.problems = d.problems[:min(len(d.problems), maxProblems)]
 	if len(d.problems) == 0 {
 		d.template = t
 	}
@@ -130,7 +133,7 @@ func (d *document) explain(err error) {
 		details = []fault.Detail{{Field: f.Field, Message: strings.TrimPrefix(f.Message, f.Field+" ")}}
 	}
 	mine := len(d.problems)
-	for _, p := range details {
+	for _, p := range details[:min(len(details), maxProblems)] {
 		follows := slices.ContainsFunc(d.problems[:mine], func(m Finding) bool { return within(p.Field, m.Field) })
 		if !follows {
 			d.problems = append(d.problems, d.finding(p.Field, p.Message))
@@ -170,6 +173,9 @@ func (d *document) finding(field, message string) Finding {
 }
 
 func (d *document) blame(path string, n *yaml.Node, format string, args ...any) {
+	if len(d.problems) > maxProblems {
+		return
+	}
 	d.problems = append(d.problems, Finding{
 		File: d.file, Line: n.Line, Column: n.Column, Field: path, Message: fmt.Sprintf(format, args...),
 	})
@@ -185,7 +191,7 @@ func (d *document) spend(path string, n *yaml.Node, depth int) bool {
 	case depth > maxDepth:
 		d.full = true
 		d.blame(path, n, "is nested too deeply, or within itself; want at most %d levels", maxDepth)
-	case d.nodes > maxNodes || d.out.Len() > template.MaxBytes:
+	case d.nodes > d.limit || d.out.Len() > template.MaxBytes:
 		d.full = true
 		d.blame(path, n, "makes the template too large; want fewer values, aliases (*name) written out")
 	}
