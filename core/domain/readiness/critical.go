@@ -26,7 +26,7 @@ func (x *explainer) criticalPath() []Named {
 			continue
 		}
 		if length[i] == unseen {
-			stack = append(stack, visit{at: int32(i)}) //nolint:gosec // G115: at most MaxSteps
+			stack = append(stack, visit{at: int32(i)})
 			length[i], via[i] = open, -1
 		}
 		for len(stack) > 0 {
@@ -54,7 +54,7 @@ func (x *explainer) criticalPath() []Named {
 				v.next++
 			}
 		}
-		if at := int32(i); last < 0 || x.longer(length, at, last) { //nolint:gosec // G115: at most MaxSteps
+		if at := int32(i); last < 0 || x.longer(length, at, last) {
 			last = at
 		}
 	}

@@ -104,7 +104,7 @@ func newExplainer(f *Facts) *explainer {
 		x.index[no] = -1
 	}
 	for i := range f.Steps {
-		x.index[f.Steps[i].No] = int32(i) //nolint:gosec // G115: at most MaxSteps
+		x.index[f.Steps[i].No] = int32(i)
 	}
 	for i := range f.Task.Pauses {
 		p := &f.Task.Pauses[i]

@@ -66,9 +66,8 @@ func (x *explainer) beforeOrAfter(s *StepFacts, e *StepExplanation) {
 	t, w := &x.f.Task, x.w.begin()
 	switch e.Code {
 	case Scheduled:
-		w.say("step ").quote(s.Name).say(" cannot start before its task, which starts at ").when(t.StartAt, x.f.Now)
-		e.Sentence = w.String()
-		e.Unblock = w.begin().say("wait until ").time(t.StartAt).String()
+		w.say("step ").quote(s.Name).say(" cannot start before its task, which ")
+		e.Sentence, e.Unblock = x.scheduled(w)
 		e.Actions = x.do(Action{Kind: ActWait, Until: t.StartAt})
 	case Overdue:
 		w.say("step ").quote(s.Name).say(" cannot start before its task, which ")
@@ -86,6 +85,16 @@ func (x *explainer) beforeOrAfter(s *StepFacts, e *StepExplanation) {
 	default:
 		x.underWay(s, e)
 	}
+}
+
+// scheduled says when a task starts, and what to do until then.
+func (x *explainer) scheduled(w *words) (sentence, unblock string) {
+	at := x.f.Task.StartAt
+	if !at.After(x.f.Now) {
+		return w.say("is due to start since ").time(at).String(), "the server starts it within moments"
+	}
+	sentence = w.say("starts at ").when(at, x.f.Now).String()
+	return sentence, w.begin().say("wait until ").time(at).String()
 }
 
 // lateStart says since when a task should have started.

@@ -70,10 +70,8 @@ func (x *explainer) notStarted() Reason {
 		r.Actions = waitAnyhow
 		return r
 	}
-	at := x.f.Task.StartAt
-	r.Sentence = w.say("starts at ").when(at, x.f.Now).String()
-	r.Unblock = w.begin().say("wait until ").time(at).String()
-	r.Actions = x.do(Action{Kind: ActWait, Until: at})
+	r.Sentence, r.Unblock = x.scheduled(w)
+	r.Actions = x.do(Action{Kind: ActWait, Until: x.f.Task.StartAt})
 	return r
 }
 

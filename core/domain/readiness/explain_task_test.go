@@ -112,6 +112,10 @@ func TestEveryReasonOfATask(t *testing.T) {
 			several(func(f *facts) { f.Task.State, f.Task.StartAt = task.Pending, noon.Add(time.Hour) }, step.Pending), readiness.Scheduled, nil,
 			`the task starts at 2026-11-24T13:00:00Z (in 1h)`, `wait until 2026-11-24T13:00:00Z`, until(noon.Add(time.Hour)), resolve,
 		},
+		"start due": {
+			several(func(f *facts) { f.Task.State, f.Task.StartAt = task.Pending, noon.Add(-29*time.Second) }, step.Pending), readiness.Scheduled, nil,
+			`the task is due to start since 2026-11-24T11:59:31Z`, `the server starts it within moments`, until(noon.Add(-29 * time.Second)), resolve,
+		},
 		"start overdue": {
 			several(func(f *facts) { f.Task.State, f.Task.StartAt = task.Pending, noon.Add(-time.Hour) }, step.Pending), readiness.Overdue, nil,
 			`the task was to start at 2026-11-24T11:00:00Z (1h ago) and has not`,

@@ -373,6 +373,20 @@ func TestWaitingForParents(t *testing.T) {
 	require.Len(t, readiness.Explain(parented(many...)).Steps[12].WaitingFor, 12, "the names are cut in words alone")
 }
 
+func TestNamesAreQuoted(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"a b":   `"a b"`,
+		`a"b`:   `"a\"b"`,
+		`a\b`:   `"a\\b"`,
+		"a\nb":  `"a\nb"`,
+		"größe": `"größe"`,
+	} {
+		e := readiness.Explain(one(func(f *facts, s *fact) { s.State, s.Name, f.Task.State = step.Pending, name, task.Error }))
+		require.Equal(t, "step "+want+" does not go on, for its task ended in error", e.Steps[0].Sentence)
+	}
+}
+
 func TestLongErrorsAreCut(t *testing.T) {
 	t.Parallel()
 	sentence := func(message string) string {
