@@ -1,6 +1,16 @@
 package app
 
-import "github.com/tasker-go/tasker/core/domain/access"
+import (
+	"context"
+
+	"github.com/tasker-go/tasker/core/app/watch"
+	"github.com/tasker-go/tasker/core/domain/access"
+	"github.com/tasker-go/tasker/core/domain/deadletter"
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/readiness"
+	"github.com/tasker-go/tasker/core/domain/task"
+	"github.com/tasker-go/tasker/core/ports"
+)
 
 // Operation is something that clients can ask for, by whatever door.
 type Operation string
@@ -134,3 +144,72 @@ func Operations() map[Operation]access.Permission {
 
 // Permission returns what an operation needs.
 func (o Operation) Permission() access.Permission { return operations[o] }
+
+// What follows is what the application offers to the doors, by subject; the
+// methods of Application say what each does. A door asks for those that it
+// opens to clients.
+
+// TaskOperations are about whole tasks.
+type TaskOperations interface {
+	CreateTask(ctx context.Context, r CreateRequest) (Task, error)
+	GetTask(ctx context.Context, id ident.TaskID) (Task, error)
+	ListTasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) (Page, error)
+	ExplainTask(ctx context.Context, id ident.TaskID) (readiness.Explanation, error)
+	CancelTask(ctx context.Context, id ident.TaskID, by, why string) (Task, error)
+	GiveUpTask(ctx context.Context, id ident.TaskID, by, why string) (Task, error)
+	ResolveTask(ctx context.Context, id ident.TaskID, by, why string) (Task, error)
+	RetryTask(ctx context.Context, id ident.TaskID, by, why string) (Task, error)
+	PurgeTask(ctx context.Context, id ident.TaskID) error
+}
+
+// WatchOperations follow tasks as they go on.
+type WatchOperations interface {
+	WatchTask(ctx context.Context, id ident.TaskID, tell func(watch.Update) error) error
+}
+
+// StepOperations are about single steps.
+type StepOperations interface {
+	ListSteps(ctx context.Context, id ident.TaskID) ([]Step, error)
+	GetStep(ctx context.Context, id ident.TaskID, step ident.StepID) (Step, error)
+	ResolveStep(ctx context.Context, s StepAction) (Step, error)
+	StepAudit(ctx context.Context, id ident.TaskID, step ident.StepID) ([]AuditRow, error)
+}
+
+// PauseOperations hold back and let go.
+type PauseOperations interface {
+	Pause(ctx context.Context, p ports.Pause) (ports.Pause, error)
+	Unpause(ctx context.Context, p ports.Pause) (bool, error)
+	ListPauses(ctx context.Context, limit int) ([]ports.Pause, error)
+}
+
+// TemplateOperations are about the registered templates.
+type TemplateOperations interface {
+	ListTemplates(ctx context.Context, namespace string) ([]ports.StoredTemplate, error)
+	GetTemplate(ctx context.Context, name task.Name) (ports.StoredTemplate, error)
+	RegisterTemplates(ctx context.Context, text []byte, revise bool) ([]ports.StoredTemplate, error)
+	ValidateTemplates(ctx context.Context, text []byte) (TemplateReport, error)
+	DisableTemplate(ctx context.Context, name task.Name, by, why string) error
+	EnableTemplate(ctx context.Context, name task.Name) error
+}
+
+// DeadLetterOperations are the investigation of dead letters.
+type DeadLetterOperations interface {
+	ListDeadLetters(ctx context.Context, f ports.LetterFilter, skip, limit int) ([]ports.Letter, error)
+	GetDeadLetter(ctx context.Context, id ident.TaskID) (ports.Letter, error)
+	FileDeadLetter(ctx context.Context, id ident.TaskID, by, why string) (ports.Letter, error)
+	UpdateDeadLetter(ctx context.Context, id deadletter.EntryID, u ports.LetterUpdate) (ports.Letter, error)
+	DeadLetterFailures(ctx context.Context, id deadletter.EntryID, limit int) ([]ports.LetterFailure, error)
+	DeadLetterGroups(ctx context.Context, f ports.LetterFilter, limit int) ([]ports.LetterGroup, error)
+	DeadLetterStats(ctx context.Context) ([]ports.LetterStat, error)
+	InvestigationQueue(ctx context.Context, limit int) ([]ports.Investigation, error)
+	Staleness(ctx context.Context, limit int) ([]StaleTask, error)
+}
+
+// ResumeOperations let dead letters run again, one or many.
+type ResumeOperations interface {
+	ResumeDeadLetter(ctx context.Context, r ResumeOne) (Task, error)
+	ResumeDeadLetters(ctx context.Context, r ResumeMany) (ports.BulkResume, error)
+	ListResumes(ctx context.Context, limit int) ([]ports.BulkResume, error)
+	GetResume(ctx context.Context, id string) (ports.BulkResume, error)
+	CancelResume(ctx context.Context, id, by, why string) (ports.BulkResume, error)
+}
