@@ -31,7 +31,10 @@ const (
 	// rescueAfter is when a running job's server counts as gone.
 	rescueAfter = 90 * time.Second
 	// pollEvery is how late a job can be when its notification was lost.
-	pollEvery = 10 * time.Second
+	pollEvery = 30 * time.Second
+	// firstWait is a failed job's first; more than the five seconds up to which
+	// River lets a job wait for the next poll.
+	firstWait = 10 * time.Second
 	// jobsAtOnce is how many control jobs this server works at the same time; most
 	// of an announcement is waiting for an answer.
 	jobsAtOnce = 10
@@ -102,13 +105,13 @@ func (c *Client) config(cfg ClientConfig, control Control) *riverqueue.Config {
 		FetchPollInterval:           pollEvery,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
-		RetryPolicy:                 waits{first: 5 * time.Second, longest: time.Hour},
+		RetryPolicy:                 waits{first: firstWait, longest: time.Hour},
 		CompletedJobRetentionPeriod: keepCompleted,
 		CancelledJobRetentionPeriod: keepFailed,
 		DiscardedJobRetentionPeriod: keepFailed,
 		ReindexerIndexNames:         indexes,
 		ErrorHandler:                failures{cfg.Log},
-		Logger:                      cfg.Log.With("part", "control jobs"),
+		Logger:                      slog.New(&quieter{cfg.Log.With("part", "control jobs").Handler()}),
 	}
 }
 
@@ -144,4 +147,34 @@ func (c *Client) Stop(ctx context.Context) error {
 		return fmt.Errorf("control jobs: stop: %w", err)
 	}
 	return nil
+}
+
+// quieter demotes what River thinks worth telling, such as how many jobs it has
+// done.
+type quieter struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (q *quieter) Enabled(ctx context.Context, level slog.Level) bool {
+	return q.Handler.Enabled(ctx, demoted(level))
+}
+
+// Handle implements slog.Handler.
+func (q *quieter) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = demoted(r.Level)
+	return q.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (q *quieter) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &quieter{q.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (q *quieter) WithGroup(name string) slog.Handler { return &quieter{q.Handler.WithGroup(name)} }
+
+func demoted(level slog.Level) slog.Level {
+	if level < slog.LevelWarn {
+		return slog.LevelDebug
+	}
+	return level
 }

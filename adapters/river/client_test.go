@@ -83,17 +83,16 @@ func TestControlJobsStartAtOnce(t *testing.T) {
 	t.Parallel()
 	p, f := pool(t), newFake()
 	client(t, p, f, 0, 0)
-	resume := uuid.New()
 	for i := range byte(5) {
 		began := time.Now()
-		send(t, p, func(b *pgx.Batch) {
-			river.QueueAnnouncements(b, []deadletter.EntryID{letter(i)})
-			river.QueueResume(b, resume)
-		})
+		send(t, p, func(b *pgx.Batch) { river.QueueAnnouncements(b, []deadletter.EntryID{letter(i)}) })
 		f.await(t, "announce "+letter(i).String())
 		require.Less(t, time.Since(began), time.Second)
 	}
-	f.await(t, "resume "+resume.String())
+	id, began := uuid.New(), time.Now()
+	send(t, p, func(b *pgx.Batch) { river.QueueResume(b, id) })
+	f.await(t, "resume "+id.String())
+	require.Less(t, time.Since(began), time.Second)
 }
 
 // A flood of announcements that hang does not hold up a resume.
@@ -206,8 +205,8 @@ func TestAFailedAnnouncementIsTriedAgain(t *testing.T) {
 	require.NoError(t, p.QueryRow(t.Context(), `select state, errors[1]->>'error', extract(epoch from scheduled_at - attempted_at)
 		from tasker.river_job`).Scan(&state, &message, &wait))
 	require.Equal(t, "no answer", message)
-	require.Contains(t, []string{"retryable", "available"}, state)
-	require.InDelta(t, 5, wait, 1)
+	require.Equal(t, "retryable", state)
+	require.InDelta(t, 10, wait, 2)
 }
 
 // Arguments in a form that a newer server wrote are left to it.
