@@ -138,7 +138,7 @@ func TestFileProblems(t *testing.T) {
 			"must be more than orchestration.limits.max_context_bytes: a body holds the context and more",
 		},
 		"heartbeats too far apart": {
-			"[orchestration.dispatch]\nlease_duration_ms = 29999", "orchestration.dispatch.heartbeat_interval_ms",
+			"[orchestration.dispatch]\nheartbeat_interval_ms = 10001", "orchestration.dispatch.heartbeat_interval_ms",
 			"must be at most a third of orchestration.dispatch.lease_duration_ms: one lost heartbeat must not cost a lease",
 		},
 		"webhook without a secret": {
