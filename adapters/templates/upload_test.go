@@ -130,12 +130,12 @@ func TestReadTakesJSON(t *testing.T) {
 // TestJSONAndYAMLMeanTheSame writes a template in both ways.
 func TestJSONAndYAMLMeanTheSame(t *testing.T) {
 	t.Parallel()
-	yaml := templates.Reader{}.Read([]byte(refund))
-	require.NoError(t, yaml.Err())
-	json := templates.Reader{}.Read(yaml.Template.Canonical())
-	require.NoError(t, json.Err())
-	require.Empty(t, json.Warnings)
-	require.Equal(t, yaml.Template, json.Template)
+	fromYAML := templates.Reader{}.Read([]byte(refund))
+	require.NoError(t, fromYAML.Err())
+	fromJSON := templates.Reader{}.Read(fromYAML.Template.Canonical())
+	require.NoError(t, fromJSON.Err())
+	require.Empty(t, fromJSON.Warnings)
+	require.Equal(t, fromYAML.Template, fromJSON.Template)
 }
 
 func TestReadRefusesLargeTexts(t *testing.T) {
