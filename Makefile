@@ -48,6 +48,13 @@ crash: ## kill server and database at random, and check that nothing was lost or
 	@go build -o bin/crash ./test/crash
 	@exec bin/crash
 
+.PHONY: chaos
+chaos: ## run a mixed load on two servers killed at random for ten minutes, and check every invariant
+	@$(POSTGRES)
+	@go build -o bin/tasker-server ./cmd/tasker-server
+	@go build -o bin/chaos ./test/chaos
+	@exec bin/chaos
+
 .PHONY: lint
 lint: ## check style, the arrows between packages, the gRPC contract and the container files
 	@sh scripts/tool.sh golangci-lint run ./...

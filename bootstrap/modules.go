@@ -22,6 +22,7 @@ import (
 	"github.com/tasker-go/tasker/core/app/orchestrate"
 	"github.com/tasker-go/tasker/core/app/upkeep"
 	"github.com/tasker-go/tasker/core/app/watch"
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/template"
@@ -137,11 +138,14 @@ var upkeepModule = fx.Module("upkeep",
 		wire *postgres.Wire, hub *watch.Hub, timers *upkeep.Timers, d *dispatch.Dispatcher, enqueuer *orchestrate.Enqueuer,
 		finalizer *orchestrate.Finalizer,
 	) {
+		leases := cfg.Orchestration.Dispatch
+		// A lost lease is noticed within the duration, looking for it included.
+		look := min(leases.RecoveryInterval, leases.LeaseDuration/6)
 		renewal := &upkeep.Renewal{
 			Leases: s, Declared: d.Declared, Changed: d.Changed(), Log: log,
-			Lease: cfg.Orchestration.Dispatch.LeaseDuration, Every: cfg.Orchestration.Dispatch.HeartbeatInterval,
+			Lease: leases.LeaseDuration - look, Every: leases.HeartbeatInterval,
 		}
-		recovery := &upkeep.Recovery{Due: s, Every: cfg.Orchestration.Dispatch.RecoveryInterval, Log: log}
+		recovery := &upkeep.Recovery{Due: s, Every: look, Log: log}
 		chores := &upkeep.Housekeeping{Upkeep: s, Log: log}
 		background(lc, down, log, "watchers", hub.Run)
 		background(lc, down, log, "timers", func(ctx context.Context) error { return timers.Run(ctx, enqueuer, finalizer) })
@@ -179,13 +183,20 @@ var applicationModule = fx.Module("application",
 			limits.Result.MaxBytes = cfg.Orchestration.Limits.MaxResultBytes
 			return app.New(app.Parts{
 				Requests: requests, Enqueuer: enqueuer, Finalizer: finalizer, Catalog: c,
-				Reader: templates.NewReader(&jsonschema.Schemas{}), Reads: s, Pauses: s, Purger: s, Letters: s, Resumes: s, Leases: s,
-				Hub: hub, IDs: ids, Admission: admission, Announcer: announcer, Limits: limits,
-				Staleness: thresholds(cfg), Redact: cfg.Orchestration.DLQ.RedactFields,
+				Reader: templates.Reader{Schemas: &jsonschema.Schemas{}}, Reads: s, Due: s, Pauses: s, Purger: s,
+				Letters: s, Resumes: s, Leases: s, Hub: hub, IDs: ids, Admission: admission, Announcer: announcer, Limits: limits,
+				Thresholds: thresholds(cfg.Orchestration.DLQ.Staleness.Thresholds), Redact: cfg.Orchestration.DLQ.RedactFields,
 			})
 		},
 	),
 )
+
+func thresholds(t configuration.Thresholds) deadletter.Thresholds {
+	return deadletter.Thresholds{
+		WaitingForDependencies: t.WaitingForDependencies, WaitingForRetry: t.WaitingForRetry,
+		StepsInProcess: t.StepsInProcess, Unserved: t.WorkerUnavailable,
+	}
+}
 
 // registered are the namespaces of the templates that this program brought.
 type registered struct{ namespaces []string }

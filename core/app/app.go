@@ -45,26 +45,26 @@ func DefaultResultLimits() jsondoc.Limits { return jsondoc.ResultLimits() }
 
 // Parts is what the application is made of.
 type Parts struct {
-	Requests  *Requests
-	Enqueuer  *Enqueuer
-	Finalizer *Finalizer
-	Catalog   *catalog.Catalog
-	Reader    ports.TemplateReader
-	Reads     ports.TaskReads
-	Pauses    ports.Pauses
-	Purger    ports.Purger
-	Letters   ports.Letters
-	Resumes   ports.Resumes
-	Announcer ports.Announcer
-	Due       ports.DueStore
-	Swept     func(upkeep.Swept) // counts what a sweep for stale tasks found; may be nil
-	Leases    ports.Leases
-	Hub       *watch.Hub
-	IDs       ports.IDs
-	Admission ports.Admission
-	Limits    Limits
-	Staleness deadletter.Thresholds
-	Redact    []string // names of fields that snapshots do not show
+	Requests   *Requests
+	Enqueuer   *Enqueuer
+	Finalizer  *Finalizer
+	Catalog    *catalog.Catalog
+	Reader     ports.TemplateReader
+	Reads      ports.TaskReads
+	Pauses     ports.Pauses
+	Purger     ports.Purger
+	Letters    ports.Letters
+	Resumes    ports.Resumes
+	Announcer  ports.Announcer
+	Due        ports.DueStore
+	Swept      func(upkeep.Swept) // counts what a sweep for stale tasks found; may be nil
+	Leases     ports.Leases
+	Hub        *watch.Hub
+	IDs        ports.IDs
+	Admission  ports.Admission
+	Limits     Limits
+	Thresholds deadletter.Thresholds
+	Redact     []string // names of fields that snapshots do not show
 }
 
 // Application is safe for concurrent use.

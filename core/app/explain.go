@@ -38,7 +38,7 @@ func (a *Application) ExplainTask(ctx context.Context, id ident.TaskID) (readine
 	f := readiness.Facts{
 		Now: o.Now, Steps: explained(&o, def, holders),
 		Task: readiness.TaskFacts{
-			State: o.State, Counters: o.Counters, EnteredAt: o.EnteredAt, StaleAfter: a.Parts.Staleness.For(o.State, def.Lifecycle),
+			State: o.State, Counters: o.Counters, EnteredAt: o.EnteredAt, StaleAfter: a.Thresholds.For(o.State, def.Lifecycle),
 			StartAt: o.StartAt, Deadline: o.Deadline,
 		},
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Client creates tasks over REST. It is safe for concurrent use.
+// Client asks servers over REST. It is safe for concurrent use.
 type Client struct{ http http.Client }
 
 // NewClient returns a client whose requests last so long at most.
@@ -32,16 +32,17 @@ func (c *Client) Create(ctx context.Context, addr, namespace, name string, input
 	if err != nil {
 		return Answer{}, err
 	}
-	return c.do(ctx, http.MethodPost, "http://"+addr+"/v1/tasks", body)
+	return c.Ask(ctx, http.MethodPost, addr, "/v1/tasks", body)
 }
 
 // Get asks the server at addr for a task.
 func (c *Client) Get(ctx context.Context, addr, id string) (Answer, error) {
-	return c.do(ctx, http.MethodGet, "http://"+addr+"/v1/tasks/"+id, nil)
+	return c.Ask(ctx, http.MethodGet, addr, "/v1/tasks/"+id, nil)
 }
 
-func (c *Client) do(ctx context.Context, method, url string, body []byte) (Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+// Ask asks the server at addr for anything; body is JSON, or nil.
+func (c *Client) Ask(ctx context.Context, method, addr, path string, body []byte) (Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+addr+path, bytes.NewReader(body))
 	if err != nil {
 		return Answer{}, err
 	}
