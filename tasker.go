@@ -60,9 +60,7 @@ type Server struct {
 // it started. It returns nil after an orderly stop, and flag.ErrHelp when Args
 // ask for help.
 func Run(ctx context.Context, o Options) error {
-	src := configuration.Sources{
-		Environment: os.Getenv("TASKER_ENV"), File: os.Getenv("TASKER_CONFIG_PATH"), Environ: os.Environ(),
-	}
+	src := sources()
 	if err := parse(&src, o.Args); err != nil {
 		return err
 	}
@@ -82,7 +80,8 @@ func Run(ctx context.Context, o Options) error {
 
 // Main is Run for a program's main: flags from the command line, an orderly stop
 // on the first interrupt or termination signal, an immediate one on the second.
-// It returns the exit code.
+// It returns the exit code. With "check" as the first argument it looks through
+// the database instead; see docs/operations.md.
 func Main(o Options) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -90,6 +89,9 @@ func Main(o Options) int {
 		<-ctx.Done()
 		cancel() // the next signal has its usual effect
 	}()
+	if len(os.Args) > 1 && os.Args[1] == checkCommand {
+		return check(ctx, append(slices.Clone(o.Args), os.Args[2:]...), os.Stdout, os.Stderr)
+	}
 	o.Args = append(slices.Clone(o.Args), os.Args[1:]...)
 	err := Run(ctx, o)
 	switch {
@@ -126,12 +128,7 @@ func parse(src *configuration.Sources, args []string) error {
 	set := flag.NewFlagSet(program(), flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	version := set.Bool("version", false, "")
-	for _, f := range configuration.Flags() {
-		set.Func(f.Name, f.Usage, func(v string) error {
-			f.Apply(src, v)
-			return nil
-		})
-	}
+	define(set, src)
 	err := set.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -149,6 +146,24 @@ func parse(src *configuration.Sources, args []string) error {
 	}
 }
 
+// define makes the flags of the server.
+func define(set *flag.FlagSet, src *configuration.Sources) {
+	for _, f := range configuration.Flags() {
+		set.Func(f.Name, f.Usage, func(v string) error {
+			f.Apply(src, v)
+			return nil
+		})
+	}
+}
+
+func printFlag(w io.Writer, f configuration.Flag) {
+	fmt.Fprintf(w, "  --%s %s\n        %s", f.Name, f.Value, f.Usage)
+	if d := f.Default(); d != "" {
+		fmt.Fprintf(w, " (default %s)", d)
+	}
+	fmt.Fprintln(w)
+}
+
 // Usage writes the help text of the command line.
 func Usage(w io.Writer) {
 	fmt.Fprintf(w, `%s coordinates workflows: DAGs of steps whose only infrastructure is PostgreSQL.
@@ -156,15 +171,12 @@ It serves REST on port 8080 and gRPC on port 9190, and brings its own PostgreSQL
 unless it is given one.
 
 Usage: %s [flags]
+       %s check [flags]   looks through the database for what cannot be
 
 Flags:
-`, program(), program())
+`, program(), program(), program())
 	for _, f := range configuration.Flags() {
-		fmt.Fprintf(w, "  --%s %s\n        %s", f.Name, f.Value, f.Usage)
-		if d := f.Default(); d != "" {
-			fmt.Fprintf(w, " (default %s)", d)
-		}
-		fmt.Fprintln(w)
+		printFlag(w, f)
 	}
 	fmt.Fprint(w, `  --version
         print the version and exit
