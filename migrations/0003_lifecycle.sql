@@ -12,7 +12,7 @@ alter table tasker.tasks
   add column letter_open  boolean not null default false,
   add column letter_stale boolean not null default false;
 update tasker.tasks set entered_at = updated_at;
-alter table tasker.tasks alter column entered_at set not null;
+alter table tasker.tasks alter column entered_at set default now(), alter column entered_at set not null;
 create index tasks_wake on tasker.tasks (wake_at) where wake_at is not null;
 comment on column tasker.tasks.entered_at is 'When the task came into its state.';
 comment on column tasker.tasks.wake_at is

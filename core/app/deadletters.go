@@ -157,7 +157,7 @@ func (a *Application) Staleness(ctx context.Context, limit int) ([]StaleTask, er
 	}
 	out := make([]StaleTask, len(standing))
 	for i, s := range standing {
-		limit := a.Parts.Staleness.For(s.State, a.Catalog.Definition(s.Template).Lifecycle)
+		limit := a.Thresholds.For(s.State, a.Catalog.Definition(s.Template).Lifecycle)
 		out[i] = StaleTask{StandingTask: s, Threshold: limit, Health: deadletter.Judge(s.Now.Sub(s.EnteredAt), limit, s.Running > 0)}
 	}
 	order := map[deadletter.Health]int{deadletter.Stale: 0, deadletter.Warning: 1, deadletter.Healthy: 2}
@@ -208,7 +208,7 @@ func (a *Application) AnnounceDeadLetter(ctx context.Context, id deadletter.Entr
 // nobody serves.
 func (a *Application) SweepStaleness(ctx context.Context) error {
 	sweep := upkeep.Staleness{
-		Letters: a.Letters, Due: a.Due, Templates: a.Catalog, Enqueuer: a.Enqueuer, Finalizer: a.Finalizer, Thresholds: a.Parts.Staleness,
+		Letters: a.Letters, Due: a.Due, Templates: a.Catalog, Enqueuer: a.Enqueuer, Finalizer: a.Finalizer, Thresholds: a.Thresholds,
 	}
 	swept, err := sweep.Sweep(ctx)
 	if a.Swept != nil {
