@@ -10,6 +10,7 @@ import (
 
 	"github.com/tasker-go/tasker/core/app/actor"
 	"github.com/tasker-go/tasker/core/app/orchestrate"
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/step"
 )
 
@@ -23,6 +24,7 @@ type Metrics struct {
 	messages *prometheus.CounterVec
 	verdicts *prometheus.CounterVec
 	letters  *prometheus.CounterVec
+	told     *prometheus.CounterVec
 	healed   prometheus.Counter
 }
 
@@ -57,6 +59,9 @@ func NewMetrics(version string) *Metrics {
 		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tasker_dlq_entries_created_total", Help: "Dead letters that this server opened.",
 		}, []string{"dlq_reason", "original_state"}),
+		told: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tasker_dlq_entries_announced_total", Help: "Dead letters that this server has announced, whoever opened them.",
+		}, []string{"dlq_reason"}),
 		healed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tasker_reconciler_healed_total", Help: "Steps and tasks that nothing had woken in time. Zero in a healthy system.",
 		}),
@@ -66,10 +71,13 @@ func NewMetrics(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.batch, m.queued, m.worked, m.messages, m.verdicts, m.letters, m.healed, info,
+	m.registry.MustRegister(m.batch, m.queued, m.worked, m.messages, m.verdicts, m.letters, m.told, m.healed, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, v := range []step.Verdict{step.Applied, step.Duplicate, step.Stale} {
 		m.verdicts.WithLabelValues(v.String())
+	}
+	for _, r := range deadletter.Reasons() {
+		m.told.WithLabelValues(r.String())
 	}
 	return m
 }
@@ -94,6 +102,9 @@ func (m *Metrics) DeadLetter(reason, state string) { m.letters.WithLabelValues(r
 
 // Healed counts what the reconciler had to wake.
 func (m *Metrics) Healed(n int) { m.healed.Add(float64(n)) }
+
+// Announced counts a dead letter that this server has announced.
+func (m *Metrics) Announced(r deadletter.Reason) { m.told.WithLabelValues(r.String()).Inc() }
 
 // Mailbox is an actor's mailbox.
 type Mailbox interface {
