@@ -45,8 +45,15 @@ func newHandler(cfg Config, s Service, health *app.Health, auth Authenticator, m
 	mux := http.NewServeMux()
 	a := &api{API: humago.New(mux, configOf(cfg, auth)), cfg: cfg, auth: auth}
 	registerTasks(a, s)
+	registerManagement(a, s)
+	registerExplain(a, s)
 	registerSteps(a, s)
+	registerResolve(a, s)
+	registerPauses(a, s)
 	registerTemplates(a, s)
+	registerUploads(a, s)
+	registerDeadLetters(a, s)
+	registerResumes(a, s)
 	registerHealth(a, health)
 	registerMetrics(a, metrics)
 	if err := registerDocs(a); err != nil {
@@ -99,8 +106,11 @@ func register[I, O any](a *api, op app.Operation, do func(context.Context, *I) (
 	if r.tag != "" {
 		h.Tags = []string{r.tag}
 	}
-	if r.body != nil {
+	switch {
+	case r.body != nil:
 		h.RequestBody = &huma.RequestBody{Description: "Unknown fields are accepted, and named in " + unknownFieldsHeader + "."}
+	case r.accepts != nil:
+		h.RequestBody = &huma.RequestBody{}
 	}
 	need := op.Permission()
 	if need != access.Public {
@@ -121,8 +131,30 @@ func register[I, O any](a *api, op app.Operation, do func(context.Context, *I) (
 		logFault(ctx, op, f)
 		return nil, problemOf(ctx, op, f)
 	})
-	if r.body != nil { // huma knows it only as bytes
-		h.RequestBody.Content["application/json"].Schema = a.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(r.body), true, "")
+	a.describeBodies(&h, r)
+}
+
+// describeBodies documents the bodies that huma knows only as bytes.
+func (a *api) describeBodies(h *huma.Operation, r route) {
+	schema := func(v any) *huma.Schema { return a.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(v), true, "") }
+	if r.body != nil {
+		h.RequestBody.Content["application/json"].Schema = schema(r.body)
+		h.RequestBody.Required = !r.optional
+	}
+	if r.accepts != nil {
+		h.RequestBody.Content = map[string]*huma.MediaType{}
+		for _, media := range r.accepts {
+			h.RequestBody.Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		}
+	}
+	done := h.Responses[strconv.Itoa(r.status)]
+	if r.answer != nil {
+		done.Content = map[string]*huma.MediaType{"application/json": {Schema: schema(r.answer)}}
+	}
+	if r.also != 0 {
+		h.Responses[strconv.Itoa(r.also)] = &huma.Response{
+			Description: http.StatusText(r.also), Headers: done.Headers, Content: done.Content,
+		}
 	}
 }
 
@@ -133,7 +165,7 @@ func (a *api) describeProblems(h *huma.Operation, r route, need access.Permissio
 		statuses = append(statuses, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout,
 			http.StatusInternalServerError, http.StatusServiceUnavailable)
 	}
-	if r.body != nil {
+	if r.body != nil || r.accepts != nil {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
@@ -209,12 +241,17 @@ func (a *api) checkForm(r route) func(huma.Context, func(huma.Context)) {
 				return
 			}
 		}
-		if r.body != nil {
-			if err := checkMedia(hctx.Header("Content-Type")); err != nil {
+		if r.body != nil || r.accepts != nil {
+			in, _ := humago.Unwrap(hctx)
+			if r.optional && in.ContentLength == 0 {
+				next(hctx)
+				return
+			}
+			if err := checkMedia(hctx.Header("Content-Type"), r.accepts); err != nil {
 				a.refuse(hctx, err)
 				return
 			}
-			if in, _ := humago.Unwrap(hctx); in.ContentLength > a.cfg.MaxBodyBytes {
+			if in.ContentLength > a.cfg.MaxBodyBytes {
 				hctx.SetHeader("Connection", "close") // rather than read all of it
 				a.refuse(hctx, tooLarge(a.cfg.MaxBodyBytes))
 				return
@@ -244,12 +281,18 @@ func checkQuery(params []*huma.Param, raw string) error {
 	return nil
 }
 
-func checkMedia(contentType string) error {
+// checkMedia checks what kind of body it is: one of those, or JSON.
+func checkMedia(contentType string, accepts []string) error {
 	media, _, err := mime.ParseMediaType(contentType)
-	if err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")) {
+	json := media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	switch {
+	case err == nil && (json || slices.Contains(accepts, media)):
 		return nil
+	case accepts != nil:
+		return fault.New(fault.CodeUnsupportedMedia, "the body has to be sent with a Content-Type of %s", strings.Join(accepts, ", "))
+	default:
+		return fault.New(fault.CodeUnsupportedMedia, "the body has to be JSON, sent with Content-Type: application/json")
 	}
-	return fault.New(fault.CodeUnsupportedMedia, "the body has to be JSON, sent with Content-Type: application/json")
 }
 
 // document returns the OpenAPI document as JSON.

@@ -1,18 +1,11 @@
 package http
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/fault"
-	"github.com/tasker-go/tasker/core/domain/jsondoc"
 )
 
 // unknownFieldsHeader names the fields of a body that were not understood.
@@ -34,184 +27,52 @@ type CreateTaskBody struct {
 	CorrelationID       *string        `json:"correlation_id,omitempty" nullable:"true" format:"uuid" doc:"Made when not given."`
 	ParentCorrelationID *string        `json:"parent_correlation_id,omitempty" nullable:"true" format:"uuid"`
 	IdempotencyKey      *string        `json:"idempotency_key,omitempty" nullable:"true" maxLength:"255" doc:"Identity of the task, instead of its context; as in the header Idempotency-Key."`
+	StartAt             *string        `json:"start_at,omitempty" nullable:"true" doc:"Nothing of it runs before. Default at once."`
+	DelaySeconds        *float64       `json:"delay_seconds,omitempty" nullable:"true" minimum:"0" doc:"The same as start_at, counted from now."`
+	Deadline            *string        `json:"deadline,omitempty" nullable:"true" doc:"It fails if it has not ended by then. Default what the template says."`
+	OnDuplicate         *string        `json:"on_duplicate,omitempty" nullable:"true" enum:"reject,return" doc:"What happens when its identity exists: 409, or 200 with the task that has it. Default reject."`
 }
-
-// maxTagDepth is enough for a list of words.
-const maxTagDepth = 2
 
 // decodeCreate reads the body of a create. Context and options are passed on
 // byte for byte, so that the core sees what was sent. Names that mean nothing
-// are returned. Types are checked here, meaning in the core.
-func decodeCreate(body []byte) (app.CreateRequest, []string, error) {
+// are returned. Types are checked here, meaning in the core. A delay counts from
+// now.
+func decodeCreate(body []byte, now time.Time) (app.CreateRequest, []string, error) {
 	var r app.CreateRequest
-	text := func(into *string) func(string, json.RawMessage) error {
-		return func(field string, raw json.RawMessage) error { return readText(field, raw, into) }
-	}
-	asIs := func(into *json.RawMessage) func(string, json.RawMessage) error {
-		return func(_ string, raw json.RawMessage) error { *into = raw; return nil }
-	}
-	fields := map[string]func(string, json.RawMessage) error{
+	delay := -1.0
+	unknown, err := readObject(body, fields{
 		"name": text(&r.Name), "namespace": text(&r.Namespace), "version": text(&r.Version),
 		"context": asIs(&r.Context), "options": asIs(&r.Options),
 		"initiator": text(&r.Initiator), "source_system": text(&r.SourceSystem), "reason": text(&r.Reason),
 		"correlation_id": text(&r.CorrelationID), "parent_correlation_id": text(&r.ParentCorrelationID),
-		"idempotency_key": text(&r.IdempotencyKey),
-		"tags":            func(field string, raw json.RawMessage) error { return readTags(field, raw, &r.Tags) },
-		"requested_at":    func(field string, raw json.RawMessage) error { return readTime(field, raw, &r.RequestedAt) },
-		"priority":        func(field string, raw json.RawMessage) error { return readInt32(field, raw, &r.Priority) },
+		"idempotency_key": text(&r.IdempotencyKey), "on_duplicate": text(&r.OnDuplicate),
+		"tags":         func(path string, raw json.RawMessage) error { return readTexts(path, raw, &r.Tags) },
+		"requested_at": moment(&r.RequestedAt), "start_at": moment(&r.StartAt), "deadline": moment(&r.Deadline),
+		"priority":      func(path string, raw json.RawMessage) error { return readInt32(path, raw, &r.Priority) },
+		"delay_seconds": delaySeconds(&delay),
+	})
+	switch {
+	case err != nil || delay < 0:
+	case !r.StartAt.IsZero():
+		err = fault.In("delay_seconds", fault.CodeInvalidField, "give start_at or delay_seconds, not both")
+	default:
+		r.StartAt = now.Add(time.Duration(delay * float64(time.Second))).UTC()
 	}
-	unknown, err := readObject(body, fields)
 	return r, unknown, err
 }
 
-// readObject walks the members of an object once. A field of the wrong type is
-// noted and the walk goes on, so that a client learns all of them; null is the
-// same as absent.
-func readObject(body []byte, fields map[string]func(string, json.RawMessage) error) (unknown []string, err error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, malformed(body)
-	}
-	seen := make(map[string]bool, len(fields))
-	var wrong []fault.Detail
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, malformed(body)
-		}
-		field, _ := key.(string) // a decoder returns nothing else here
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, malformed(body)
-		}
-		read, known := fields[field]
-		switch {
-		case !known:
-			unknown = append(unknown, field)
-			continue
-		case seen[field]:
-			return nil, fault.In(field, fault.CodeMalformed, "%s stands twice in the body, want it once", field)
-		}
-		seen[field] = true
-		if string(raw) == "null" {
-			continue
-		}
-		if err := read(field, raw); err != nil {
-			f := fault.Of(err)
-			if f.Code == fault.CodeMalformed {
-				return nil, err
-			}
-			wrong = append(wrong, fault.Detail{Field: f.Field, Message: f.Message})
-		}
-	}
-	if _, err := d.Token(); err != nil { // the closing brace
-		return nil, malformed(body)
-	}
-	if len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
-		return nil, malformed(body)
-	}
-	if len(wrong) > 0 {
-		f := fault.In(wrong[0].Field, fault.CodeInvalidField, "%s", wrong[0].Message)
-		f.Details = wrong
-		return nil, f
-	}
-	return unknown, nil
-}
+// maxDelay is how long a task may be put off by delay_seconds.
+const maxDelay = 10 * 365 * 24 * time.Hour
 
-// maxBodyDepth is where a body is malformed, whatever is in it; the limits of
-// its documents are far below.
-const maxBodyDepth = 64
-
-// malformed says where a body stops being an object.
-func malformed(body []byte) error {
-	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
-		return fault.New(fault.CodeMalformed, "the body has to be a JSON object")
-	}
-	if err := jsondoc.Check("", body, jsondoc.Limits{MaxDepth: maxBodyDepth}); err != nil {
-		f := fault.Of(err)
-		return fault.In(f.Field, f.Code, "the body is refused: %s", f.Message)
-	}
-	return fault.New(fault.CodeMalformed, "the body has to be one JSON object and nothing more")
-}
-
-func readText(field string, raw json.RawMessage, into *string) error {
-	if raw[0] != '"' {
-		return fault.In(field, fault.CodeInvalidField, "%s must be a string", field)
-	}
-	if err := jsondoc.Check(field, raw, jsondoc.Limits{MaxDepth: 1}); err != nil {
-		return err
-	}
-	return json.Unmarshal(raw, into)
-}
-
-func readTags(field string, raw json.RawMessage, into *[]string) error {
-	if raw[0] != '[' {
-		return fault.In(field, fault.CodeInvalidField, "%s must be an array of strings", field)
-	}
-	if err := jsondoc.Check(field, raw, jsondoc.Limits{MaxDepth: maxTagDepth}); err != nil {
-		return err
-	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return fmt.Errorf("read %s: %w", field, err)
-	}
-	tags := make([]string, len(items))
-	for i, item := range items {
-		if err := readText(jsondoc.Item(field, i), item, &tags[i]); err != nil {
+// delaySeconds reads how long to wait.
+func delaySeconds(into *float64) func(string, json.RawMessage) error {
+	return func(path string, raw json.RawMessage) error {
+		if err := number(into)(path, raw); err != nil {
 			return err
 		}
-	}
-	*into = tags
-	return nil
-}
-
-// timeForms are what a time may look like; without a zone it is in UTC.
-var timeForms = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"}
-
-func readTime(field string, raw json.RawMessage, into *time.Time) error {
-	var s string
-	if err := readText(field, raw, &s); err != nil {
-		return err
-	}
-	for _, form := range timeForms {
-		if t, err := time.Parse(form, s); err == nil {
-			*into = t.UTC()
-			return nil
+		if *into < 0 || *into > maxDelay.Seconds() {
+			return fault.In(path, fault.CodeInvalidField, "%s is out of range, want 0 to %.0f", path, maxDelay.Seconds())
 		}
+		return nil
 	}
-	return fault.In(field, fault.CodeInvalidField, "%s must be a time such as 2026-03-01T10:00:00Z", field)
-}
-
-func readInt32(field string, raw json.RawMessage, into *int32) error {
-	n, err := strconv.ParseInt(string(raw), 10, 32)
-	if err != nil {
-		if errors.Is(err, strconv.ErrRange) {
-			return fault.In(field, fault.CodeInvalidField, "%s is out of range, want a whole number of 32 bits", field)
-		}
-		return fault.In(field, fault.CodeInvalidField, "%s must be a whole number", field)
-	}
-	*into = int32(n)
-	return nil
-}
-
-// Bounds of what is said about unknown fields.
-const (
-	maxUnknown       = 20
-	maxUnknownLength = 64
-)
-
-// unknownNames lists names for a header, which takes visible ASCII alone.
-func unknownNames(names []string) string {
-	var out []string
-	for i, n := range names {
-		if i == maxUnknown {
-			out = append(out, "...")
-			break
-		}
-		if len(n) > maxUnknownLength {
-			n = n[:maxUnknownLength]
-		}
-		out = append(out, url.QueryEscape(n))
-	}
-	return strings.Join(out, ", ")
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -24,7 +25,7 @@ func FuzzDecodeCreate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := string(body)
-		r, unknown, err := decodeCreate(body)
+		r, unknown, err := decodeCreate(body, time.Time{})
 		require.Equal(t, before, string(body), "the body is not changed")
 		if err != nil {
 			known := fault.Of(err)
@@ -87,7 +88,7 @@ func TestDocumentsReachTheCoreAsTheyWere(t *testing.T) {
 		require.NoError(t, err)
 		space := rapid.StringMatching(`[ \n\t\r]{0,3}`)
 		body := space.Draw(t, "a") + `{"context"` + space.Draw(t, "b") + `:` + space.Draw(t, "c") + string(doc) + `,"name":"n"}` + space.Draw(t, "d")
-		r, unknown, err := decodeCreate([]byte(body))
+		r, unknown, err := decodeCreate([]byte(body), time.Time{})
 		require.NoError(t, err)
 		require.Empty(t, unknown)
 		require.Equal(t, string(doc), string(r.Context))

@@ -28,16 +28,18 @@ import (
 	"github.com/tasker-go/tasker/core/domain/task"
 	"github.com/tasker-go/tasker/core/domain/template"
 	"github.com/tasker-go/tasker/core/ports"
+	"github.com/tasker-go/tasker/test/parity/doortest"
 )
 
 // fake is a small application in memory: it keeps tasks, knows one template,
 // refuses duplicates by idempotency key and cancels.
 type fake struct {
+	*doortest.Operators
 	mu      sync.Mutex
 	tasks   []app.Task // oldest first
 	keys    map[string]ident.TaskID
 	last    app.CreateRequest
-	by      string
+	by, why string
 	fail    error                       // what every call returns, when set
 	hold    func(context.Context) error // asked first, when set
 	counted int                         // lists that were asked for their total
@@ -57,7 +59,11 @@ func definition() *template.Template {
 	return t
 }
 
-func newFake() *fake { return &fake{keys: map[string]ident.TaskID{}} }
+func newFake() *fake {
+	f := &fake{keys: map[string]ident.TaskID{}}
+	f.Operators = &doortest.Operators{Tasks: f, Begin: func(ctx context.Context, _ app.Operation) error { return f.begin(ctx) }}
+	return f
+}
 
 func (f *fake) begin(ctx context.Context) error {
 	if f.hold != nil {
@@ -92,11 +98,17 @@ func (f *fake) CreateTask(ctx context.Context, r app.CreateRequest) (app.Task, e
 		return app.Task{}, fault.New(fault.CodeTemplateNotFound, "there is no such template")
 	}
 	if id, taken := f.keys[r.IdempotencyKey]; taken {
+		if r.OnDuplicate == app.OnDuplicateReturn {
+			i := slices.IndexFunc(f.tasks, func(t app.Task) bool { return t.ID == id })
+			found := f.tasks[i]
+			found.Existed = true
+			return found, nil
+		}
 		return app.Task{}, fault.New(fault.CodeTaskExists, "a task with this identity already exists: %s", id).
 			With("task_uuid", id.String())
 	}
 	t := f.add(task.StepsInProcess)
-	t.Context, t.Tags = r.Context, r.Tags
+	t.Context, t.Tags, t.StartAt, t.Deadline = r.Context, r.Tags, r.StartAt, r.Deadline
 	if r.IdempotencyKey != "" {
 		f.keys[r.IdempotencyKey] = t.ID
 	}
@@ -144,7 +156,7 @@ func (f *fake) GetTask(ctx context.Context, id ident.TaskID) (app.Task, error) {
 	return app.Task{}, app.TaskNotFound(id)
 }
 
-func (f *fake) CancelTask(ctx context.Context, id ident.TaskID, by, _ string) (app.Task, error) {
+func (f *fake) CancelTask(ctx context.Context, id ident.TaskID, by, why string) (app.Task, error) {
 	t, err := f.GetTask(ctx, id)
 	if err != nil {
 		return t, err
@@ -155,7 +167,7 @@ func (f *fake) CancelTask(ctx context.Context, id ident.TaskID, by, _ string) (a
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.by = by
+	f.by, f.why = by, why
 	i := slices.IndexFunc(f.tasks, func(t app.Task) bool { return t.ID == id })
 	f.tasks[i].TaskRecord.State = task.Cancelled
 	return f.tasks[i], nil
@@ -248,7 +260,19 @@ const maxBody = 1 << 20
 
 func open(t testing.TB, keys ...auth.Key) *door {
 	t.Helper()
-	d := &door{fake: newFake(), t: t, log: &bytes.Buffer{}}
+	f := newFake()
+	return openOn(t, f, f, keys...)
+}
+
+// openWith is a door to another service than the fake.
+func openWith(t testing.TB, s httpapi.Service) *door {
+	t.Helper()
+	return openOn(t, newFake(), s)
+}
+
+func openOn(t testing.TB, f *fake, s httpapi.Service, keys ...auth.Key) *door {
+	t.Helper()
+	d := &door{fake: f, t: t, log: &bytes.Buffer{}}
 	status := app.Healthy
 	d.status = &status
 	health := app.NewHealth(
@@ -270,11 +294,11 @@ func open(t testing.TB, keys ...auth.Key) *door {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		_, _ = io.WriteString(w, "up 1\n")
 	})
-	s, err := httpapi.New(httpapi.Config{
+	server, err := httpapi.New(httpapi.Config{
 		Host: "127.0.0.1", RequestTimeout: 5 * time.Second, MaxBodyBytes: maxBody, Version: "1.2.3",
-	}, d.fake, health, auth.New(keys, ""), metrics, slog.New(slog.NewTextHandler(d.log, nil)))
+	}, s, health, auth.New(keys, ""), metrics, slog.New(slog.NewTextHandler(d.log, nil)))
 	require.NoError(t, err)
-	d.handler = s.Handler()
+	d.handler = server.Handler()
 	return d
 }
 

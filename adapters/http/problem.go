@@ -30,7 +30,7 @@ type Problem struct {
 	Errors   []ProblemItem `json:"errors,omitempty" nullable:"false" doc:"Each input that is to blame."`
 	// The facts that faults carry for machines.
 	TaskUUID          string       `json:"task_uuid,omitempty" format:"uuid" doc:"With task_exists: the task that has the identity."`
-	State             string       `json:"state,omitempty" doc:"With task_finished: the state of the task."`
+	State             string       `json:"state,omitempty" doc:"Where the state of the task is in the way: the state."`
 	RetryAfterSeconds int          `json:"retry_after_seconds,omitempty" doc:"How long to wait before another try, as in Retry-After."`
 	Legacy            ProblemError `json:"error" doc:"The same for clients of the older form."`
 	// Readiness says why the server is not ready.
@@ -104,6 +104,9 @@ var byOperation = map[app.Operation]map[fault.Code]answer{
 	app.CreateTask: {fault.CodeInvalidUUID: {http.StatusBadRequest, "BAD_REQUEST"}},
 	app.ListSteps:  {fault.CodeInvalidUUID: {http.StatusBadRequest, "BAD_REQUEST"}},
 	app.GetStep:    {fault.CodeInvalidUUID: {http.StatusBadRequest, "BAD_REQUEST"}},
+
+	app.ResolveStep:  {fault.CodeInvalidUUID: {http.StatusBadRequest, "BAD_REQUEST"}},
+	app.GetStepAudit: {fault.CodeInvalidUUID: {http.StatusBadRequest, "BAD_REQUEST"}},
 }
 
 func answerTo(op app.Operation, f *fault.Error) answer {
@@ -219,7 +222,7 @@ func faultOfHuma(status int, message string, errs []error) *fault.Error {
 	case status == http.StatusRequestEntityTooLarge:
 		return fault.New(fault.CodePayloadTooLarge, "the body of the request is too large")
 	case status == http.StatusBadRequest && len(errs) == 0:
-		return fault.New(fault.CodeMalformed, "the body is empty, want a JSON object")
+		return fault.New(fault.CodeMalformed, "the body of the request is empty")
 	case status >= http.StatusInternalServerError && message == "cannot read request body":
 		return fault.New(fault.CodeMalformed, "the body of the request breaks off").Because(errors.Join(errs...))
 	case status >= http.StatusInternalServerError:

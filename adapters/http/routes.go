@@ -1,6 +1,7 @@
 package http
 
 import (
+	"maps"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,10 +15,14 @@ type route struct {
 	status               int    // of success
 	tag                  string // of the documentation
 	summary, description string
-	problems             []int  // statuses beside those that all have
-	body                 any    // a value of the type that the body has; nil for none
-	media                string // of an answer that is not JSON
-	hidden               bool   // not an operation of the API
+	problems             []int    // statuses beside those that all have
+	body                 any      // a value of the type that the body has; nil for none
+	optional             bool     // the body may be absent
+	accepts              []string // kinds of a body that is text; nil for none
+	also                 int      // another status of success, with the same answer
+	answer               any      // a value of the type that an answer of bytes has
+	media                string   // of an answer that is not JSON
+	hidden               bool     // not an operation of the API
 }
 
 // Operations of this door alone.
@@ -35,13 +40,24 @@ const (
 )
 
 // routes is the whole surface.
-var routes = map[app.Operation]route{
+var routes = merge(coreRoutes, operatorRoutes, deadLetterRoutes)
+
+func merge(parts ...map[app.Operation]route) map[app.Operation]route {
+	all := map[app.Operation]route{}
+	for _, part := range parts {
+		maps.Copy(all, part)
+	}
+	return all
+}
+
+var coreRoutes = map[app.Operation]route{
 	app.CreateTask: {
 		method: http.MethodPost, path: "/v1/tasks", status: http.StatusCreated, tag: "tasks",
 		summary: "Create a task",
 		description: "Starts a workflow by a registered template. Only name, namespace and version are required. " +
-			"A task whose identity exists already is refused with 409 and the id of that task.",
-		problems: []int{missing, http.StatusConflict}, body: CreateTaskBody{},
+			"A task whose identity exists already is refused with 409 and the id of that task; " +
+			"with on_duplicate return, the answer is 200 and that task.",
+		problems: []int{missing, http.StatusConflict}, body: CreateTaskBody{}, also: http.StatusOK,
 	},
 	app.ListTasks: {
 		method: http.MethodGet, path: "/v1/tasks", status: http.StatusOK, tag: "tasks",
@@ -108,6 +124,8 @@ var tags = []*huma.Tag{
 	{Name: "tasks", Description: "Workflows that run."},
 	{Name: "workflow_steps", Description: "The steps of a task."},
 	{Name: "templates", Description: "What workflows there are."},
+	{Name: "pauses", Description: "What is held back."},
+	{Name: "dlq", Description: "Dead letters: tasks that need a person."},
 	{Name: "health", Description: "How the server is. No credentials are asked for."},
 }
 

@@ -15,9 +15,6 @@ import (
 
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/access"
-	"github.com/tasker-go/tasker/core/domain/ident"
-	"github.com/tasker-go/tasker/core/domain/task"
-	"github.com/tasker-go/tasker/core/ports"
 )
 
 // Config says where the door is and what it lets in.
@@ -31,14 +28,12 @@ type Config struct {
 
 // Service is what the door asks the application for.
 type Service interface {
-	CreateTask(ctx context.Context, r app.CreateRequest) (app.Task, error)
-	GetTask(ctx context.Context, id ident.TaskID) (app.Task, error)
-	ListTasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) (app.Page, error)
-	CancelTask(ctx context.Context, id ident.TaskID, by, why string) (app.Task, error)
-	ListSteps(ctx context.Context, id ident.TaskID) ([]app.Step, error)
-	GetStep(ctx context.Context, id ident.TaskID, step ident.StepID) (app.Step, error)
-	ListTemplates(ctx context.Context, namespace string) ([]ports.StoredTemplate, error)
-	GetTemplate(ctx context.Context, name task.Name) (ports.StoredTemplate, error)
+	app.TaskOperations
+	app.StepOperations
+	app.PauseOperations
+	app.TemplateOperations
+	app.DeadLetterOperations
+	app.ResumeOperations
 }
 
 var _ Service = (*app.Application)(nil)

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/tasker-go/tasker/core/app"
-	"github.com/tasker-go/tasker/core/domain/fault"
-	"github.com/tasker-go/tasker/core/domain/ident"
 )
 
 type stepInput struct {
@@ -36,13 +34,9 @@ func registerSteps(a *api, s Service) {
 		return out, nil
 	})
 	register(a, app.GetStep, func(ctx context.Context, in *stepInput) (*stepOutput, error) {
-		id, err := taskID(in.UUID)
+		id, stepID, err := stepOf(in.UUID, in.StepUUID)
 		if err != nil {
 			return nil, err
-		}
-		stepID, err := ident.ParseStep(in.StepUUID)
-		if err != nil {
-			return nil, fault.In("step_uuid", fault.CodeInvalidUUID, "step_uuid is %s", err)
 		}
 		found, err := s.GetStep(ctx, id, stepID)
 		if err != nil {

@@ -3,6 +3,8 @@ package http
 import (
 	"context"
 	"math"
+	"net/http"
+	"time"
 
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -17,6 +19,7 @@ type createInput struct {
 }
 
 type createOutput struct {
+	Status        int
 	Location      string `header:"Location" doc:"Path of the task."`
 	UnknownFields string `header:"X-Tasker-Unknown-Fields" doc:"Fields of the body that were not understood; absent when there are none."`
 	Body          TaskResponse
@@ -42,7 +45,7 @@ type listOutput struct{ Body TaskListResponse }
 
 func registerTasks(a *api, s Service) {
 	register(a, app.CreateTask, func(ctx context.Context, in *createInput) (*createOutput, error) {
-		r, unknown, err := decodeCreate(in.RawBody)
+		r, unknown, err := decodeCreate(in.RawBody, time.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -57,8 +60,12 @@ func registerTasks(a *api, s Service) {
 		if err != nil {
 			return nil, err
 		}
+		status := http.StatusCreated
+		if t.Existed {
+			status = http.StatusOK
+		}
 		return &createOutput{
-			Location: "/v1/tasks/" + t.ID.String(), UnknownFields: unknownNames(unknown), Body: taskResponse(&t),
+			Status: status, Location: "/v1/tasks/" + t.ID.String(), UnknownFields: unknownNames(unknown), Body: taskResponse(&t),
 		}, nil
 	})
 	register(a, app.GetTask, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
@@ -67,17 +74,6 @@ func registerTasks(a *api, s Service) {
 			return nil, err
 		}
 		t, err := s.GetTask(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		return &taskOutput{Body: taskResponse(&t)}, nil
-	})
-	register(a, app.CancelTask, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
-		id, err := taskID(in.UUID)
-		if err != nil {
-			return nil, err
-		}
-		t, err := s.CancelTask(ctx, id, callOf(ctx).principal.Subject, "cancelled by request")
 		if err != nil {
 			return nil, err
 		}
@@ -156,10 +152,12 @@ func statesOf(word string) ([]task.State, error) {
 	return []task.State{s}, nil
 }
 
-func taskID(text string) (ident.TaskID, error) {
+func taskID(text string) (ident.TaskID, error) { return taskIDIn("uuid", text) }
+
+func taskIDIn(field, text string) (ident.TaskID, error) {
 	id, err := ident.ParseTask(text)
 	if err != nil {
-		return id, fault.In("uuid", fault.CodeInvalidUUID, "uuid is %s", err)
+		return id, fault.In(field, fault.CodeInvalidUUID, "%s is %s", field, err)
 	}
 	return id, nil
 }

@@ -23,6 +23,8 @@ type TaskResponse struct {
 	CreatedAt            time.Time          `json:"created_at"`
 	UpdatedAt            time.Time          `json:"updated_at"`
 	CompletedAt          *time.Time         `json:"completed_at" doc:"When it ended; null before."`
+	StartAt              *time.Time         `json:"start_at" doc:"Nothing of it runs before; null for none."`
+	Deadline             *time.Time         `json:"deadline" doc:"It fails if it has not ended by then; null for none."`
 	Context              document           `json:"context" doc:"What the task works on."`
 	Initiator            string             `json:"initiator"`
 	SourceSystem         string             `json:"source_system"`
@@ -148,7 +150,7 @@ func taskResponse(t *app.Task) TaskResponse {
 	r := TaskResponse{
 		TaskUUID: t.ID.String(), Name: t.Name, Namespace: t.Namespace, Version: t.Version, Status: t.TaskRecord.State.String(),
 		CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(), CompletedAt: when(t.CompletedAt),
-		Context: document(t.Context), Initiator: t.Initiator, SourceSystem: t.SourceSystem, Reason: t.Reason,
+		StartAt: when(t.StartAt), Deadline: when(t.Deadline), Context: document(t.Context), Initiator: t.Initiator, SourceSystem: t.SourceSystem, Reason: t.Reason,
 		Priority: t.Priority, Tags: t.Tags, CorrelationID: t.CorrelationID.String(),
 		TotalSteps: t.Counts.Total, PendingSteps: t.Pending, InProgressSteps: t.InProgress, CompletedSteps: t.Completed,
 		FailedSteps: t.Counts.Failed, ReadySteps: t.Ready,

@@ -1480,10 +1480,10 @@ func (*TemplateActionResponse) Descriptor() ([]byte, []int) {
 	return file_tasker_v1_operator_proto_rawDescGZIP(), []int{21}
 }
 
-// RegisterTemplatesRequest is templates to store.
+// RegisterTemplatesRequest is a template to store.
 type RegisterTemplatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One template or several, as YAML or JSON.
+	// A template, as YAML or JSON.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// Whether other content under a used version is its next revision.
 	Revise        bool `protobuf:"varint,2,opt,name=revise,proto3" json:"revise,omitempty"`
@@ -1538,7 +1538,7 @@ func (x *RegisterTemplatesRequest) GetRevise() bool {
 // RegisterTemplatesResponse is the templates stored.
 type RegisterTemplatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The templates, in the order of the text.
+	// The templates.
 	Templates     []*TemplateRevision `protobuf:"bytes,1,rep,name=templates,proto3" json:"templates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1590,12 +1590,14 @@ type TemplateRevision struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// The template's version.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	// Which content under that version, counted from 1; 0 when it is not stored.
+	// Newest content that is stored under the version, counted from 1; 0 for none.
 	Revision int32 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	// How many steps it has.
 	Steps int32 `protobuf:"varint,5,opt,name=steps,proto3" json:"steps,omitempty"`
 	// Of the content, in hexadecimal digits.
-	ContentHash   string `protobuf:"bytes,6,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
+	ContentHash string `protobuf:"bytes,6,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
+	// The content differs from what is stored.
+	Changed       bool `protobuf:"varint,7,opt,name=changed,proto3" json:"changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1672,10 +1674,17 @@ func (x *TemplateRevision) GetContentHash() string {
 	return ""
 }
 
-// ValidateTemplatesRequest is templates to look at.
+func (x *TemplateRevision) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+// ValidateTemplatesRequest is a template to look at.
 type ValidateTemplatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One template or several, as YAML or JSON.
+	// A template, as YAML or JSON.
 	Text          string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1725,9 +1734,9 @@ type ValidateTemplatesResponse struct {
 	Valid bool `protobuf:"varint,1,opt,name=valid,proto3" json:"valid,omitempty"`
 	// Everything that is wrong.
 	Problems []*TemplateProblem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
-	// What is likely not meant so.
+	// What has no effect.
 	Warnings []*TemplateProblem `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	// The templates that could be read.
+	// The templates that are valid.
 	Templates     []*TemplateRevision `protobuf:"bytes,4,rep,name=templates,proto3" json:"templates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2535,7 +2544,9 @@ type ResumeDeadLetterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The dead letter's id.
 	DlqEntryUuid string `protobuf:"bytes,1,opt,name=dlq_entry_uuid,json=dlqEntryUuid,proto3" json:"dlq_entry_uuid,omitempty"`
-	// What to do with the failed steps that are not named: reset, skip or resolve.
+	// What to do with the failed steps that are not named: reset, when empty, runs
+	// them again; skip and resolve count them as done, without a result or with
+	// null; give_up ends the task in error.
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
 	// What to do with single steps.
 	Steps []*ResumeStep `protobuf:"bytes,3,rep,name=steps,proto3" json:"steps,omitempty"`
@@ -2617,11 +2628,11 @@ type ResumeStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The step's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// reset, skip or resolve.
+	// reset, skip or resolve; what is done with the others when empty.
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
-	// The result to record, where one is.
+	// With resolve: the result; null when absent.
 	Value *structpb.Value `protobuf:"bytes,3,opt,name=value,proto3,oneof" json:"value,omitempty"`
-	// To reset: what the handler gets from now on instead of its initialization.
+	// With reset: what the handler gets from now on instead of its initialization.
 	Inputs        *structpb.Struct `protobuf:"bytes,4,opt,name=inputs,proto3,oneof" json:"inputs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2734,18 +2745,18 @@ func (x *ResumeDeadLetterResponse) GetTask() *Task {
 // ResumeDeadLettersRequest says of which dead letters, and how.
 type ResumeDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of which; all that are open when absent.
+	// Of which of those that are open; of all when absent.
 	Filter *DlqFilter `protobuf:"bytes,1,opt,name=filter,proto3,oneof" json:"filter,omitempty"`
-	// What to do with the failed steps: reset, skip or resolve.
+	// What to do with the failed steps, as for one dead letter.
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
 	// Count only, and change nothing.
 	DryRun bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	// How many a second; what the server says when absent.
+	// How many a second; as fast as it goes when absent.
 	Rate *float64 `protobuf:"fixed64,4,opt,name=rate,proto3,oneof" json:"rate,omitempty"`
 	// The share, in percent, that runs first and is waited for; none when absent.
 	CanaryPercent *float64 `protobuf:"fixed64,5,opt,name=canary_percent,json=canaryPercent,proto3,oneof" json:"canary_percent,omitempty"`
-	// Stop when more than this share, in percent, has failed again; never when
-	// absent.
+	// Stop when this share, in percent, of those that have ended has failed again;
+	// never when absent.
 	StopPercent *float64 `protobuf:"fixed64,6,opt,name=stop_percent,json=stopPercent,proto3,oneof" json:"stop_percent,omitempty"`
 	// How many at most; all when absent.
 	Limit *int32 `protobuf:"varint,7,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
@@ -3472,14 +3483,15 @@ const file_tasker_v1_operator_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
 	"\x06revise\x18\x02 \x01(\bR\x06revise\"V\n" +
 	"\x19RegisterTemplatesResponse\x129\n" +
-	"\ttemplates\x18\x01 \x03(\v2\x1b.tasker.v1.TemplateRevisionR\ttemplates\"\xb3\x01\n" +
+	"\ttemplates\x18\x01 \x03(\v2\x1b.tasker.v1.TemplateRevisionR\ttemplates\"\xcd\x01\n" +
 	"\x10TemplateRevision\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x05R\brevision\x12\x14\n" +
 	"\x05steps\x18\x05 \x01(\x05R\x05steps\x12!\n" +
-	"\fcontent_hash\x18\x06 \x01(\tR\vcontentHash\".\n" +
+	"\fcontent_hash\x18\x06 \x01(\tR\vcontentHash\x12\x18\n" +
+	"\achanged\x18\a \x01(\bR\achanged\".\n" +
 	"\x18ValidateTemplatesRequest\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"\xdc\x01\n" +
 	"\x19ValidateTemplatesResponse\x12\x14\n" +

@@ -97,13 +97,13 @@ type OperatorServiceClient interface {
 	ResumeNamespace(ctx context.Context, in *PauseNamespaceRequest, opts ...grpc.CallOption) (*ResumeResponse, error)
 	// ListPauses returns the newest pauses. Needs tasks:read.
 	ListPauses(ctx context.Context, in *ListPausesRequest, opts ...grpc.CallOption) (*ListPausesResponse, error)
-	// RegisterTemplates stores all templates of a text, or none. The same content
+	// RegisterTemplates stores the template of a text. The same content
 	// again is the same revision. Needs templates:manage.
 	//
 	// INVALID_ARGUMENT: the details name each problem, with line and column.
 	// ALREADY_EXISTS: other content under a used version, without revise.
 	RegisterTemplates(ctx context.Context, in *RegisterTemplatesRequest, opts ...grpc.CallOption) (*RegisterTemplatesResponse, error)
-	// ValidateTemplates says what is wrong with the templates of a text, and stores
+	// ValidateTemplates says what is wrong with the template of a text, and stores
 	// nothing. Needs templates:validate.
 	ValidateTemplates(ctx context.Context, in *ValidateTemplatesRequest, opts ...grpc.CallOption) (*ValidateTemplatesResponse, error)
 	// DisableTemplate refuses new tasks of a version of a template; those that
@@ -444,13 +444,13 @@ type OperatorServiceServer interface {
 	ResumeNamespace(context.Context, *PauseNamespaceRequest) (*ResumeResponse, error)
 	// ListPauses returns the newest pauses. Needs tasks:read.
 	ListPauses(context.Context, *ListPausesRequest) (*ListPausesResponse, error)
-	// RegisterTemplates stores all templates of a text, or none. The same content
+	// RegisterTemplates stores the template of a text. The same content
 	// again is the same revision. Needs templates:manage.
 	//
 	// INVALID_ARGUMENT: the details name each problem, with line and column.
 	// ALREADY_EXISTS: other content under a used version, without revise.
 	RegisterTemplates(context.Context, *RegisterTemplatesRequest) (*RegisterTemplatesResponse, error)
-	// ValidateTemplates says what is wrong with the templates of a text, and stores
+	// ValidateTemplates says what is wrong with the template of a text, and stores
 	// nothing. Needs templates:validate.
 	ValidateTemplates(context.Context, *ValidateTemplatesRequest) (*ValidateTemplatesResponse, error)
 	// DisableTemplate refuses new tasks of a version of a template; those that

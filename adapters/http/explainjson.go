@@ -1,0 +1,200 @@
+package http
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/readiness"
+)
+
+// An explanation is written by hand: it may have ten thousand steps, for which
+// reflection takes longer than all the rest. A test holds it to the types that
+// document it.
+
+// stepBytes is about what a step takes.
+const stepBytes = 768
+
+// appendExplanation writes what ExplanationResponse documents.
+func appendExplanation(id ident.TaskID, e *readiness.Explanation) []byte {
+	w := &explanationWriter{task: id, b: make([]byte, 0, 1024+stepBytes*len(e.Steps))}
+	w.say(`{"task_uuid":"`, id.String(), `"`)
+	w.why(&e.Reason)
+	if l := e.Letter; l != nil {
+		w.say(`,"dead_letter":{"dlq_entry_uuid":`).text(l.EntryID).say(`,"reason":`).text(l.Reason).say(`,"since":`).time(l.Since).say("}")
+	}
+	w.say(`,"critical_path":[`)
+	w.steps(e.CriticalPath)
+	w.say(`],"steps":[`)
+	for i := range e.Steps {
+		if i > 0 {
+			w.say(",")
+		}
+		w.step(&e.Steps[i])
+	}
+	return append(w.b, "]}\n"...)
+}
+
+type explanationWriter struct {
+	task ident.TaskID
+	b    []byte
+}
+
+func (w *explanationWriter) say(parts ...string) *explanationWriter {
+	for _, p := range parts {
+		w.b = append(w.b, p...)
+	}
+	return w
+}
+
+func (w *explanationWriter) step(s *readiness.StepExplanation) {
+	w.say("{")
+	w.named(s.Named)
+	w.say(`,"current_state":"`, s.State.String(), `"`)
+	w.why(&s.Reason)
+	if len(s.WaitingFor) > 0 {
+		w.say(`,"waiting_for":[`)
+		w.steps(s.WaitingFor)
+		w.say("]")
+	}
+	w.say(`,"attempt":`).number(s.Attempt).say(`,"max_attempts":`).number(s.MaxAttempts)
+	w.maybeTime("retry_at", s.RetryAt)
+	if l := s.Lease; l != nil {
+		w.maybe("lease_holder", l.Holder)
+		w.maybeTime("lease_until", l.Until)
+	}
+	if len(s.Pauses) > 0 {
+		w.say(`,"pauses":[`)
+		for i := range s.Pauses {
+			if i > 0 {
+				w.say(",")
+			}
+			w.pause(&s.Pauses[i])
+		}
+		w.say("]")
+	}
+	w.say(`,"handler":`).text(s.Handler)
+	w.maybe("last_error_type", s.LastErrorType)
+	w.maybe("last_error", s.LastError)
+	if s.Letter != nil {
+		w.maybeTime("dead_lettered_at", s.Letter.Since)
+	}
+	w.say("}")
+}
+
+func (w *explanationWriter) why(r *readiness.Reason) {
+	w.say(`,"code":`).text(string(r.Code)).say(`,"sentence":`).text(r.Sentence).say(`,"unblock":`).text(r.Unblock)
+	if len(r.Also) > 0 {
+		w.say(`,"also":[`)
+		for i, c := range r.Also {
+			if i > 0 {
+				w.say(",")
+			}
+			w.text(string(c))
+		}
+		w.say("]")
+	}
+	w.actions("actions", r.Actions)
+	w.actions("instead", r.Instead)
+}
+
+func (w *explanationWriter) actions(name string, all []readiness.Action) {
+	if len(all) == 0 {
+		return
+	}
+	w.say(`,"`, name, `":[`)
+	for i := range all {
+		a := &all[i]
+		if i > 0 {
+			w.say(",")
+		}
+		w.say(`{"kind":`).text(string(a.Kind))
+		if a.Step != 0 {
+			w.say(`,"step_uuid":`).stepID(a.Step)
+		}
+		w.maybe("handler", a.Handler)
+		w.maybeTime("until", a.Until)
+		if a.Pause != nil {
+			w.say(`,"pause":`)
+			w.pause(a.Pause)
+		}
+		w.say("}")
+	}
+	w.say("]")
+}
+
+func (w *explanationWriter) pause(p *readiness.Pause) {
+	w.say(`{"kind":`).text(p.Kind).say(`,"subject":`).text(p.Subject).say(`,"by":`).text(p.By).say(`,"reason":`).text(p.Reason)
+	w.say(`,"since":`).time(p.Since).say("}")
+}
+
+func (w *explanationWriter) steps(all []readiness.Named) {
+	for i, n := range all {
+		if i > 0 {
+			w.say(",")
+		}
+		w.say("{")
+		w.named(n)
+		w.say("}")
+	}
+}
+
+func (w *explanationWriter) named(n readiness.Named) {
+	w.say(`"step_uuid":`).stepID(n.No).say(`,"name":`).text(n.Name)
+}
+
+func (w *explanationWriter) stepID(no int32) *explanationWriter {
+	return w.say(`"`, ident.StepRef{Task: w.task, No: no}.ID().String(), `"`)
+}
+
+func (w *explanationWriter) maybe(name, s string) {
+	if s != "" {
+		w.say(`,"`, name, `":`).text(s)
+	}
+}
+
+func (w *explanationWriter) maybeTime(name string, t time.Time) {
+	if !t.IsZero() {
+		w.say(`,"`, name, `":`).time(t)
+	}
+}
+
+func (w *explanationWriter) number(n int32) *explanationWriter {
+	w.b = strconv.AppendInt(w.b, int64(n), 10)
+	return w
+}
+
+func (w *explanationWriter) time(t time.Time) *explanationWriter {
+	w.b = append(w.b, '"')
+	w.b = t.UTC().AppendFormat(w.b, time.RFC3339Nano)
+	w.b = append(w.b, '"')
+	return w
+}
+
+// text writes a string.
+func (w *explanationWriter) text(s string) *explanationWriter {
+	const hex = "0123456789abcdef"
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\ufffd")
+	}
+	b := append(w.b, '"')
+	clean := 0 // up to here it is written
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[clean:i]...)
+		clean = i + 1
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+		}
+	}
+	w.b = append(append(b, s[clean:]...), '"')
+	return w
+}
