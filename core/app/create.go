@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tasker-go/tasker/core/app/catalog"
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/jsondoc"
@@ -98,10 +99,8 @@ func (a *Application) submission(ctx context.Context, r CreateRequest) (plan.Sub
 	if err := runnable(stored.Definition); err != nil {
 		return plan.Submission{}, err
 	}
-	if d := stored.Disabled; d != nil {
-		return plan.Submission{}, fault.New(fault.CodeTemplateDisabled,
-			"%s/%s/%s was disabled by %s at %s: %s", name.Namespace, name.Name, name.Version, or(d.By, "somebody"),
-			d.Since.UTC().Format(time.RFC3339), or(d.Why, "no reason was given"))
+	if err := catalog.Enabled(stored); err != nil {
+		return plan.Submission{}, err
 	}
 	if err := a.Catalog.CheckInput(stored.Definition, r.Context); err != nil {
 		return plan.Submission{}, err

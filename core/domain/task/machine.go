@@ -21,7 +21,7 @@ const (
 var moves = []Move{
 	{From: Pending, On: Start, To: Initializing},
 	{From: Initializing, On: ReadyStepsFound, To: EnqueuingSteps},
-	{From: Initializing, On: NoStepsFound, To: Complete, Unused: "a template has at least one step"},
+	{From: Initializing, On: NoStepsFound, To: Complete},
 	{From: Initializing, On: NoDependenciesReady, To: WaitingForDependencies, Unused: "a graph without cycles has a root"},
 	{From: EnqueuingSteps, On: StepsEnqueued, To: StepsInProcess},
 	{From: EnqueuingSteps, On: EnqueueFailed, To: Error, Unused: "jobs commit with the states that cause them, or neither does"},

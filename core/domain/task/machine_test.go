@@ -228,6 +228,7 @@ func TestRoutes(t *testing.T) {
 		{task.BlockedByFailures, task.ResolvedManually}: nil,
 		{task.Error, task.ResolvedManually}:             nil,
 		{task.Error, task.Pending}:                      nil,
+		{task.Pending, task.Complete}:                   {task.Initializing}, // right after a reset that left nothing to do
 		{task.BlockedByFailures, task.Pending}:          nil,
 		{task.BlockedByFailures, task.Error}:            nil,
 		{task.StepsInProcess, task.Error}:               nil,
