@@ -41,6 +41,7 @@ func modules(cfg *configuration.Config) fx.Option {
 		taskRequestModule, stepEnqueuerModule, resultProcessorModule, taskFinalizerModule,
 		upkeepModule,
 		applicationModule,
+		controlModule,
 		templatesModule,
 		dispatchModule,
 		healthModule,
@@ -176,7 +177,8 @@ var applicationModule = fx.Module("application",
 	fx.Provide(
 		fx.Annotate(func() *system.IDs { return &system.IDs{} }, fx.As(new(ports.IDs))),
 		func(requests *app.Requests, enqueuer *orchestrate.Enqueuer, finalizer *orchestrate.Finalizer, c *catalog.Catalog,
-			s *postgres.Store, hub *watch.Hub, ids ports.IDs, admission ports.Admission, announcer ports.Announcer, cfg *configuration.Config,
+			s *postgres.Store, hub *watch.Hub, ids ports.IDs, admission ports.Admission, announcer ports.Announcer,
+			m *telemetry.Metrics, cfg *configuration.Config,
 		) *app.Application {
 			limits := app.DefaultLimits()
 			limits.Context.MaxBytes = cfg.Orchestration.Limits.MaxContextBytes
@@ -184,12 +186,23 @@ var applicationModule = fx.Module("application",
 			return app.New(app.Parts{
 				Requests: requests, Enqueuer: enqueuer, Finalizer: finalizer, Catalog: c,
 				Reader: templates.Reader{Schemas: &jsonschema.Schemas{}}, Reads: s, Due: s, Pauses: s, Purger: s,
-				Letters: s, Resumes: s, Leases: s, Hub: hub, IDs: ids, Admission: admission, Announcer: announcer, Limits: limits,
+				Letters: s, Resumes: s, Leases: s, Hub: hub, IDs: ids, Admission: admission, Announcer: announcer, Limits: limits, Swept: m.Swept,
 				Thresholds: thresholds(cfg.Orchestration.DLQ.Staleness.Thresholds), Redact: cfg.Orchestration.DLQ.RedactFields,
 			})
 		},
+		func(a *app.Application, s *postgres.Store, enqueuer *orchestrate.Enqueuer, finalizer *orchestrate.Finalizer,
+			m *telemetry.Metrics, log *slog.Logger,
+		) river.Control {
+			return control{a, &upkeep.Reconciler{Due: s, Enqueuer: enqueuer, Finalizer: finalizer, Healed: m.Healed, Log: log}}
+		},
 	),
 )
+
+// control is what the server's own jobs do.
+type control struct {
+	*app.Application
+	*upkeep.Reconciler
+}
 
 func thresholds(t configuration.Thresholds) deadletter.Thresholds {
 	return deadletter.Thresholds{

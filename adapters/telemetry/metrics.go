@@ -10,6 +10,7 @@ import (
 
 	"github.com/tasker-go/tasker/core/app/actor"
 	"github.com/tasker-go/tasker/core/app/orchestrate"
+	"github.com/tasker-go/tasker/core/app/upkeep"
 	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/step"
 )
@@ -26,6 +27,7 @@ type Metrics struct {
 	letters  *prometheus.CounterVec
 	told     *prometheus.CounterVec
 	healed   prometheus.Counter
+	stale    *prometheus.CounterVec
 }
 
 var (
@@ -66,12 +68,15 @@ func NewMetrics(version string) *Metrics {
 			Name: "tasker_reconciler_healed_total", Help: "Steps and tasks that nothing had woken in time. Zero in a healthy system.",
 		}),
 	}
+	m.stale = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tasker_staleness_tasks_detected_total", Help: "Tasks found standing still, by what was done: filed, failed, or filed as unserved.",
+	}, []string{"outcome"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "tasker_orchestration_info", Help: "Always 1; the version is a label.",
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.batch, m.queued, m.worked, m.messages, m.verdicts, m.letters, m.told, m.healed, info,
+	m.registry.MustRegister(m.batch, m.queued, m.worked, m.messages, m.verdicts, m.letters, m.told, m.healed, m.stale, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, v := range []step.Verdict{step.Applied, step.Duplicate, step.Stale} {
 		m.verdicts.WithLabelValues(v.String())
@@ -99,6 +104,13 @@ func (m *Metrics) Verdict(v step.Verdict) { m.verdicts.WithLabelValues(v.String(
 
 // DeadLetter implements orchestrate.Observer.
 func (m *Metrics) DeadLetter(reason, state string) { m.letters.WithLabelValues(reason, state).Inc() }
+
+// Swept counts what a search for tasks that stand still has found.
+func (m *Metrics) Swept(s upkeep.Swept) {
+	m.stale.WithLabelValues("filed").Add(float64(s.Stale))
+	m.stale.WithLabelValues("failed").Add(float64(s.Failed))
+	m.stale.WithLabelValues("unserved").Add(float64(s.Unserved))
+}
 
 // Healed counts what the reconciler had to wake.
 func (m *Metrics) Healed(n int) { m.healed.Add(float64(n)) }
