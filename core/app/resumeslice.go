@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,7 +63,7 @@ func (a *Application) ContinueResume(ctx context.Context, id uuid.UUID) (again b
 	if s.filter.Until.IsZero() || s.filter.Until.After(at.CreatedAt) {
 		s.filter.Until = at.CreatedAt
 	}
-	s.do = redo{by: at.By, why: at.Reason}
+	s.do = redo{by: at.By, why: strings.TrimSpace(fmt.Sprintf("%s (bulk resume %s)", at.Reason, id))}
 	if s.do.failed, err = actionOf("action", s.asked.Action); err != nil {
 		return false, 0, err
 	}
@@ -193,6 +194,9 @@ func (s *slice) batch(ctx context.Context) (int, error) {
 		if err == nil {
 			err = s.afterRedo(ctx, s.do, keys[i], o.refusal)
 		}
+		if fault.Is(err, fault.CodeDeadLetterClosed) {
+			err = s.closedBy(ctx, ids[i], err)
+		}
 		switch {
 		case err == nil:
 			s.at.Resumed++
@@ -215,6 +219,23 @@ func (s *slice) batch(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	return len(keys), nil
+}
+
+// closedBy returns nil if a letter that is found closed was closed by this
+// resume: in a transaction of unknown outcome, which was then tried again. The
+// note of who closed it names the resume.
+func (s *slice) closedBy(ctx context.Context, id deadletter.EntryID, closed error) error {
+	l, err := s.Letters.Letter(ctx, id)
+	switch {
+	case fault.Is(err, fault.CodeDeadLetterNotFound):
+		return closed
+	case err != nil:
+		return err
+	case l.Notes == s.do.why:
+		return nil
+	default:
+		return closed
+	}
 }
 
 // passing reports whether an error says nothing of the letter.
