@@ -137,6 +137,7 @@ func (x *transaction) claimed(queue int, ref ident.StepRef, row stepRow) ports.C
 	c := ports.ClaimedStep{
 		Ref: ref, Queue: queue, Dispatch: row.dispatch, Attempt: row.attempts, Def: row.def, Template: t.Template,
 		Name: row.name, Context: t.Context, CorrelationID: t.CorrelationID, Priority: t.Priority, Whole: true,
+		Inputs: row.inputs, Checkpoint: row.checkpoint,
 	}
 	if len(row.parents) > parentsAlong {
 		c.Whole = false
