@@ -80,7 +80,12 @@ func (s *Store) Letters(ctx context.Context, f ports.LetterFilter, skip, limit i
 
 // listing reads the rows of one statement that is planned for its arguments.
 func (s *Store) listing(ctx context.Context, what, sql string, args []any, read func(pgx.Rows) error) error {
-	err := pgx.BeginTxFunc(ctx, s.reads, pgx.TxOptions{BeginQuery: beginList}, func(tx pgx.Tx) error {
+	return s.listingAs(ctx, beginList, what, sql, args, read)
+}
+
+// listingAs is listing under other settings.
+func (s *Store) listingAs(ctx context.Context, begin, what, sql string, args []any, read func(pgx.Rows) error) error {
+	err := pgx.BeginTxFunc(ctx, s.reads, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, sql, args...)
 		if err != nil {
 			return err

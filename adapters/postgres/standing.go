@@ -30,8 +30,8 @@ with moment as materialized (
          and (t.letters = 0 or not exists (
            select from tasker.tasks_dlq d
            where d.task_id = t.task_id and d.ordinal = t.letters and d.resolution_timestamp > moment.at - $3::interval))
-         and (t.active = 0 or not exists (
-           select from tasker.workflow_steps s where s.task_id = t.task_id and s.state = 'in_progress')))
+         and (t.active = 0 or (
+           select count(*) from tasker.workflow_steps s where s.task_id = t.task_id and s.state = 'in_progress') = 0))
 ), shown as (`
 
 const sqlStandingRows = `
@@ -44,6 +44,10 @@ cross join lateral (
   select count(*)::integer as n from tasker.workflow_steps w
   where s.active > 0 and w.task_id = s.task_id and w.state = 'in_progress'
 ) r`
+
+// The planner believes that any state is as frequent as any other, and so would
+// read all tasks that there have ever been for the few that are open.
+const beginStanding = beginList + "; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"
 
 const (
 	sqlStandingAny     = sqlStanding + `select * from standing limit $7` + sqlStandingRows
@@ -59,7 +63,7 @@ func (s *Store) Standing(ctx context.Context, f ports.StandingFilter) ([]ports.S
 	}
 	args := []any{s.offset.get(), names(f.States), f.Age, f.Templates, f.Except, f.Idle, f.Limit}
 	var out []ports.StandingTask
-	err := s.listing(ctx, "tasks that stand still", sql, args, func(rows pgx.Rows) error {
+	err := s.listingAs(ctx, beginStanding, "tasks that stand still", sql, args, func(rows pgx.Rows) error {
 		var (
 			x     ports.StandingTask
 			state string
