@@ -47,7 +47,7 @@ func populate(t *testing.T, url string) map[string]ident.TaskID {
 	defer f.Close()
 	of := f.register(t, diamond(t))[0]
 	ids := map[string]ident.TaskID{}
-	make := func(kind string) {
+	create := func(kind string) {
 		s := submission(t, of)
 		s.Identity[0] = byte(len(ids) + 1)
 		if kind == "delayed" {
@@ -58,32 +58,32 @@ func populate(t *testing.T, url string) map[string]ident.TaskID {
 	run := func(handlers ...string) { f.report(t, f.claim(t, 1, "orders", handlers...), succeed) }
 
 	for _, kind := range []string{"complete", "another", "third"} {
-		make(kind)
+		create(kind)
 		run("validate")
 		run("reserve", "charge")
 		run("ship")
 	}
-	make("retrying")
+	create("retrying")
 	run("validate")
 	f.report(t, f.claim(t, 1, "orders", "reserve"), failing(true))
 	run("charge")
-	make("blocked")
+	create("blocked")
 	run("validate")
 	f.report(t, f.claim(t, 1, "orders", "charge"), failing(false))
 	run("reserve")
-	make("cancelled")
+	create("cancelled")
 	run("validate")
 	f.cancel(t, ids["cancelled"])
-	make("running")
+	create("running")
 	run("validate")
 	require.Len(t, f.claim(t, 1, "orders", "reserve"), 1)
-	make("paused")
+	create("paused")
 	_, err := f.Pause(t.Context(), ports.Pause{Kind: ports.PauseTask, Task: ids["paused"], By: "somebody", Why: "to see"})
 	require.NoError(t, err)
 	require.Empty(t, f.claim(t, 1, "orders", "validate"), "its job is set aside")
-	make("delayed")
+	create("delayed")
 	require.NoError(t, f.FoldCounts(t.Context()))
-	make("waiting") // counted, and not folded
+	create("waiting") // counted, and not folded
 	return ids
 }
 

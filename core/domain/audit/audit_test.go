@@ -233,14 +233,14 @@ func paused() *audit.Case {
 
 func TestASoundTaskHasNoViolations(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func() *audit.Case{
+	for name, of := range map[string]func() *audit.Case{
 		"running": running, "retrying": retrying, "blocked": blocked, "failed": failed, "revived": revived,
 		"cancelled": cancelled, "resolved": resolved, "complete": complete, "delayed": delayed, "halted": halted,
 		"paused": paused,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Empty(t, audit.Examine(make(), now, audit.DefaultLimits()))
+			require.Empty(t, audit.Examine(of(), now, audit.DefaultLimits()))
 		})
 	}
 }

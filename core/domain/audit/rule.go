@@ -14,7 +14,7 @@ const (
 	// stored state; a change and its row of history commit together.
 	RuleHistory Rule = "history"
 	// RuleLegal: every row of history is a walk through the table of moves, leg by
-	// leg as its path says.
+	// leg as its path says, over rows that this system emits.
 	RuleLegal Rule = "legal"
 	// RuleFinal: nothing follows a settling row; a step is settled, and a task
 	// ends, once.
