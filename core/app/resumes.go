@@ -119,7 +119,7 @@ func (a *Application) ResumeDeadLetters(ctx context.Context, r ResumeMany) (port
 		out.Matched = min(out.Matched, r.Limit)
 	}
 	if r.DryRun {
-		out.ID, out.State = uuid.UUID{}, ports.ResumeComplete
+		out.ID, out.State = uuid.UUID{}, ""
 		out.Message = fmt.Sprintf("dry run: %d dead letters would be resumed; nothing was changed", out.Matched)
 		return out, nil
 	}

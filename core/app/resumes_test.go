@@ -64,6 +64,8 @@ func TestResumingMany(t *testing.T) {
 	dry := k.many(t, app.ResumeMany{Filter: f, DryRun: true})
 	require.Equal(t, 599, dry.Matched)
 	require.NotEmpty(t, dry.Message)
+	require.Empty(t, dry.State)
+	require.Zero(t, dry.ID)
 	list, err := k.ListResumes(t.Context(), 9)
 	require.NoError(t, err)
 	require.Empty(t, list)
