@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,4 +166,77 @@ func TestCheckThatCannotLook(t *testing.T) {
 			require.Empty(t, out.String())
 		})
 	}
+}
+
+const checkedTimes = `
+name: times
+namespace_name: t
+version: 1.0.0
+on_failure: fail_fast
+steps:
+  - {name: long, handler: {callable: long}}
+  - {name: short, handler: {callable: short}}
+  - {name: after, dependencies: [short], handler: {callable: short}}
+`
+
+// Tasks that start later, that run out of time, that fail as a whole, and that
+// are tried again.
+func TestCheckOfTasksThatEndInError(t *testing.T) {
+	t.Parallel()
+	type input struct{ Fails, Hangs bool }
+	var mended atomic.Bool
+	s := start(t, checkedTimes, worker.Handlers{
+		"short": worker.Typed(func(_ context.Context, in input, _ *worker.Step) (string, error) {
+			if in.Fails && !mended.Load() {
+				return "", worker.Permanent(errors.New("no"))
+			}
+			return "short", nil
+		}),
+		"long": worker.Typed(func(ctx context.Context, in input, _ *worker.Step) (string, error) {
+			if in.Hangs && !mended.Load() {
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+			return "long", nil
+		}),
+	})
+	var ids []ident.TaskID
+	create := func(r app.CreateRequest, in input) {
+		raw, err := json.Marshal(in)
+		require.NoError(t, err)
+		r.Name, r.Namespace, r.Version, r.Context = "times", "t", "1.0.0", raw
+		r.IdempotencyKey = fmt.Sprint(len(ids))
+		made, err := s.App.CreateTask(t.Context(), r)
+		require.NoError(t, err)
+		ids = append(ids, made.TaskRecord.ID)
+	}
+	for range 5 {
+		create(app.CreateRequest{StartAt: time.Now().Add(300 * time.Millisecond)}, input{})
+		create(app.CreateRequest{Deadline: time.Now().Add(300 * time.Millisecond)}, input{Hangs: true})
+		create(app.CreateRequest{}, input{Fails: true, Hangs: true})
+	}
+	n, out := check(t, s.url)
+	require.Zero(t, n, out)
+	for i, id := range ids {
+		want := task.Error
+		if i%3 == 0 {
+			want = task.Complete
+		}
+		s.rest(t, id, want)
+	}
+	n, out = check(t, s.url)
+	require.Zero(t, n, out)
+
+	mended.Store(true)
+	for i, id := range ids {
+		if i%3 > 0 {
+			_, err := s.App.RetryTask(t.Context(), id, "somebody", "mended")
+			require.NoError(t, err)
+		}
+	}
+	for _, id := range ids {
+		s.rest(t, id, task.Complete)
+	}
+	n, out = check(t, s.url)
+	require.Zero(t, n, out)
 }
