@@ -49,6 +49,26 @@ func instant(t time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(t)
 }
 
+// timeOf reads a time that may be absent.
+func timeOf(field string, t *timestamppb.Timestamp, into *time.Time) error {
+	if t == nil {
+		return nil
+	}
+	if !t.IsValid() {
+		return fault.In(field, fault.CodeInvalidField, "%s is not a valid time", field)
+	}
+	*into = t.AsTime()
+	return nil
+}
+
+// spanOf reads a span of time that may be absent, or open.
+func spanOf(field string, span *taskerv1.TimestampRange, from, until *time.Time) error {
+	if err := timeOf(field+".start", span.GetStart(), from); err != nil {
+		return err
+	}
+	return timeOf(field+".end", span.GetEnd(), until)
+}
+
 func toTask(t *app.Task) *taskerv1.Task { return toTaskWith(t, object(t.Context)) }
 
 // toTaskWith is for those who have the context as a message already.
@@ -62,7 +82,7 @@ func toTaskWith(t *app.Task, given *structpb.Struct) *taskerv1.Task {
 		TotalSteps:    int64(t.Counts.Total), PendingSteps: int64(t.Pending), InProgressSteps: int64(t.InProgress),
 		CompletedSteps: int64(t.Completed), FailedSteps: int64(t.Counts.Failed), ReadySteps: int64(t.Ready),
 		ExecutionStatus: t.Execution, RecommendedAction: t.Action, HealthStatus: t.Health,
-		CompletionPercentage: t.Percentage(),
+		CompletionPercentage: t.Percentage(), StartAt: instant(t.StartAt), Deadline: instant(t.Deadline),
 	}
 	if t.ParentCorrelationID.Valid {
 		parent := t.ParentCorrelationID.UUID.String()

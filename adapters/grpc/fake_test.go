@@ -28,11 +28,13 @@ import (
 	"github.com/tasker-go/tasker/core/domain/task"
 	"github.com/tasker-go/tasker/core/domain/template"
 	"github.com/tasker-go/tasker/core/ports"
+	"github.com/tasker-go/tasker/test/parity/doortest"
 )
 
 // fake is a small application in memory: it keeps tasks, knows two templates,
 // refuses the same context twice, cancels, and tells watchers.
 type fake struct {
+	*doortest.Operators
 	mu       sync.Mutex
 	tasks    []*app.Task // oldest first
 	watchers map[ident.TaskID][]chan watch.Update
@@ -45,7 +47,9 @@ type fake struct {
 }
 
 func newFake() *fake {
-	return &fake{watchers: map[ident.TaskID][]chan watch.Update{}, left: make(chan struct{}, 100)}
+	f := &fake{watchers: map[ident.TaskID][]chan watch.Update{}, left: make(chan struct{}, 100)}
+	f.Operators = &doortest.Operators{Tasks: f, Begin: func(_ context.Context, op app.Operation) error { return f.begin(op) }}
+	return f
 }
 
 var epoch = time.Date(2026, 3, 1, 10, 0, 0, 123456000, time.UTC)
@@ -81,6 +85,11 @@ func (f *fake) CreateTask(_ context.Context, r app.CreateRequest) (app.Task, err
 		r.Context = json.RawMessage("{}")
 	}
 	for _, t := range f.tasks {
+		if string(t.Context) == string(r.Context) && r.OnDuplicate == app.OnDuplicateReturn {
+			found := *t
+			found.Existed = true
+			return found, nil
+		}
 		if string(t.Context) == string(r.Context) {
 			return app.Task{}, fault.New(fault.CodeTaskExists, "a task with this identity already exists: %s", t.ID).
 				With("task_uuid", t.ID.String())
@@ -88,6 +97,7 @@ func (f *fake) CreateTask(_ context.Context, r app.CreateRequest) (app.Task, err
 	}
 	t := f.add(task.StepsInProcess)
 	t.Context, t.Tags, t.Initiator, t.Priority = r.Context, r.Tags, r.Initiator, r.Priority
+	t.StartAt, t.Deadline = r.StartAt, r.Deadline
 	if r.ParentCorrelationID != "" {
 		t.ParentCorrelationID = uuid.NullUUID{UUID: uuid.MustParse(r.ParentCorrelationID), Valid: true}
 	}

@@ -83,8 +83,11 @@ func TestEveryFaultHasACode(t *testing.T) {
 		delete(differ, key)
 	}
 	require.Equal(t, map[[2]string]codes.Code{
-		{"CreateTask", "template_not_found"}: codes.InvalidArgument,
-		{"GetStep", "step_of_another_task"}:  codes.InvalidArgument,
+		{"CreateTask", "template_not_found"}:     codes.InvalidArgument,
+		{"GetStep", "step_of_another_task"}:      codes.InvalidArgument,
+		{"GetStepAudit", "step_of_another_task"}: codes.InvalidArgument,
+		{"ResolveStep", "step_of_another_task"}:  codes.InvalidArgument,
+		{"ResolveStep", "illegal_transition"}:    codes.InvalidArgument,
 	}, differ)
 	require.Len(t, grpcapi.Exceptions(), len(differ)+1, "a row that says what the table says anyway")
 }

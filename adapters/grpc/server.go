@@ -20,11 +20,7 @@ import (
 
 	taskerv1 "github.com/tasker-go/tasker/api/taskerv1"
 	"github.com/tasker-go/tasker/core/app"
-	"github.com/tasker-go/tasker/core/app/watch"
 	"github.com/tasker-go/tasker/core/domain/access"
-	"github.com/tasker-go/tasker/core/domain/ident"
-	"github.com/tasker-go/tasker/core/domain/task"
-	"github.com/tasker-go/tasker/core/ports"
 )
 
 // Config says where the door is and what it lets in.
@@ -41,15 +37,13 @@ type Config struct {
 
 // Service is what the door asks the application for.
 type Service interface {
-	CreateTask(ctx context.Context, r app.CreateRequest) (app.Task, error)
-	GetTask(ctx context.Context, id ident.TaskID) (app.Task, error)
-	ListTasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) (app.Page, error)
-	CancelTask(ctx context.Context, id ident.TaskID, by, why string) (app.Task, error)
-	WatchTask(ctx context.Context, id ident.TaskID, tell func(watch.Update) error) error
-	ListSteps(ctx context.Context, id ident.TaskID) ([]app.Step, error)
-	GetStep(ctx context.Context, id ident.TaskID, step ident.StepID) (app.Step, error)
-	ListTemplates(ctx context.Context, namespace string) ([]ports.StoredTemplate, error)
-	GetTemplate(ctx context.Context, name task.Name) (ports.StoredTemplate, error)
+	app.TaskOperations
+	app.WatchOperations
+	app.StepOperations
+	app.PauseOperations
+	app.TemplateOperations
+	app.DeadLetterOperations
+	app.ResumeOperations
 }
 
 var _ Service = (*app.Application)(nil)
@@ -92,6 +86,8 @@ func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) 
 	g.register(server, &taskerv1.TaskService_ServiceDesc, &tasks{service: s})
 	g.register(server, &taskerv1.StepService_ServiceDesc, &steps{service: s})
 	g.register(server, &taskerv1.TemplateService_ServiceDesc, &templates{service: s})
+	g.register(server, &taskerv1.DlqService_ServiceDesc, &letters{service: s})
+	g.register(server, &taskerv1.OperatorService_ServiceDesc, &operators{service: s})
 	g.register(server, &taskerv1.HealthService_ServiceDesc, &healths{health: h})
 	d := &Server{cfg: cfg, server: server, stopping: stop}
 	if cfg.Health {

@@ -91,7 +91,8 @@ func TestReflectionListsTheServices(t *testing.T) {
 	slices.Sort(names)
 	require.Equal(t, []string{
 		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
-		"tasker.v1.HealthService", "tasker.v1.StepService", "tasker.v1.TaskService", "tasker.v1.TemplateService",
+		"tasker.v1.DlqService", "tasker.v1.HealthService", "tasker.v1.OperatorService", "tasker.v1.StepService",
+		"tasker.v1.TaskService", "tasker.v1.TemplateService",
 	}, names)
 	// The description of a service, as grpcurl asks for it.
 	require.NoError(t, stream.Send(&reflectionv1.ServerReflectionRequest{
@@ -111,7 +112,7 @@ func TestWithoutReflectionAndHealth(t *testing.T) {
 	c := config
 	c.Reflection, c.Health = false, false
 	s := server(c, newFake())
-	require.Len(t, s.ServiceInfo(), 4)
+	require.Len(t, s.ServiceInfo(), 6)
 	s.Drain()
 	require.NoError(t, s.Shutdown(t.Context()))
 }

@@ -40,9 +40,12 @@ type exception struct {
 
 // exceptions are where the contract differs from the table above.
 var exceptions = map[exception]codes.Code{
-	{app.CreateTask, fault.CodeTemplateNotFound}: codes.InvalidArgument,
-	{app.GetStep, fault.CodeStepElsewhere}:       codes.InvalidArgument,
-	{"", fault.CodeClientClosed}:                 codes.Canceled,
+	{app.CreateTask, fault.CodeTemplateNotFound}:   codes.InvalidArgument,
+	{app.GetStep, fault.CodeStepElsewhere}:         codes.InvalidArgument,
+	{app.GetStepAudit, fault.CodeStepElsewhere}:    codes.InvalidArgument,
+	{app.ResolveStep, fault.CodeStepElsewhere}:     codes.InvalidArgument,
+	{app.ResolveStep, fault.CodeIllegalTransition}: codes.InvalidArgument,
+	{"", fault.CodeClientClosed}:                   codes.Canceled,
 }
 
 func codeOf(op app.Operation, f *fault.Error) codes.Code {

@@ -3,6 +3,7 @@ package grpc
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -30,13 +31,24 @@ func (d *tasks) CreateTask(ctx context.Context, in *taskerv1.CreateTaskRequest) 
 	if initiator == "" {
 		initiator = defaultInitiator
 	}
+	var startAt, deadline time.Time
+	if err := timeOf("start_at", in.GetStartAt(), &startAt); err != nil {
+		return nil, err
+	}
+	if err := timeOf("deadline", in.GetDeadline(), &deadline); err != nil {
+		return nil, err
+	}
 	t, err := d.service.CreateTask(ctx, app.CreateRequest{
 		Name: in.GetName(), Namespace: in.GetNamespace(), Version: in.GetVersion(), Context: doc,
 		Initiator: initiator, SourceSystem: in.GetSourceSystem(), Reason: in.GetReason(), Tags: in.GetTags(),
 		Priority: in.GetPriority(), CorrelationID: in.GetCorrelationId(), ParentCorrelationID: in.GetParentCorrelationId(),
+		IdempotencyKey: in.GetIdempotencyKey(), StartAt: startAt, Deadline: deadline, OnDuplicate: in.GetOnDuplicate(),
 	})
 	if err != nil {
 		return nil, err
+	}
+	if t.Existed {
+		return &taskerv1.CreateTaskResponse{Task: toTask(&t), Existed: true}, nil
 	}
 	given := in.GetContext() // what the task has, read already
 	if given == nil {
@@ -106,17 +118,8 @@ func filter(in *taskerv1.ListTasksRequest) (ports.TaskFilter, error) {
 		}
 		f.States = append(f.States, state)
 	}
-	if from := in.GetCreatedAt().GetStart(); from != nil {
-		if !from.IsValid() {
-			return f, fault.In("created_at.start", fault.CodeInvalidField, "created_at.start is not a valid time")
-		}
-		f.From = from.AsTime()
-	}
-	if until := in.GetCreatedAt().GetEnd(); until != nil {
-		if !until.IsValid() {
-			return f, fault.In("created_at.end", fault.CodeInvalidField, "created_at.end is not a valid time")
-		}
-		f.Until = until.AsTime()
+	if err := spanOf("created_at", in.GetCreatedAt(), &f.From, &f.Until); err != nil {
+		return f, err
 	}
 	return f, checkSort(in.GetSort())
 }

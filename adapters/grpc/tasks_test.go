@@ -35,15 +35,19 @@ func TestCreateTaskHonoursEveryField(t *testing.T) {
 	got, err := c.CreateTask(t.Context(), &taskerv1.CreateTaskRequest{
 		Name: "order", Namespace: "orders", Version: "1.0.0", Context: given, CorrelationId: &correlation,
 		ParentCorrelationId: &parent, Initiator: proto.String("shop"), SourceSystem: proto.String("web"),
-		Reason: proto.String("bought"), Priority: proto.Int32(-7), Tags: []string{"a", "b"},
+		Reason: proto.String("bought"), Priority: proto.Int32(-7), Tags: []string{"a", "b"}, IdempotencyKey: proto.String("k"),
+		StartAt: timestamppb.New(epoch), Deadline: timestamppb.New(epoch.Add(time.Hour)), OnDuplicate: proto.String("reject"),
 	})
 	require.NoError(t, err)
 	require.Equal(t, app.CreateRequest{
 		Name: "order", Namespace: "orders", Version: "1.0.0",
 		Context:   []byte(`{"list":[1,"two",true],"n":5,"none":null,"ratio":0.5}`),
 		Initiator: "shop", SourceSystem: "web", Reason: "bought", Tags: []string{"a", "b"}, Priority: -7,
-		CorrelationID: correlation, ParentCorrelationID: parent,
+		CorrelationID: correlation, ParentCorrelationID: parent, IdempotencyKey: "k", StartAt: epoch, Deadline: epoch.Add(time.Hour),
+		OnDuplicate: "reject",
 	}, f.last)
+	require.True(t, epoch.Equal(got.GetTask().GetStartAt().AsTime()))
+	require.True(t, epoch.Add(time.Hour).Equal(got.GetTask().GetDeadline().AsTime()))
 	require.True(t, proto.Equal(given, got.GetTask().GetContext()))
 	require.Equal(t, parent, got.GetTask().GetParentCorrelationId())
 	require.EqualValues(t, -7, got.GetTask().GetPriority())
@@ -59,6 +63,14 @@ func TestCreateTaskWithTheLeast(t *testing.T) {
 	require.Equal(t, app.CreateRequest{Name: "order", Namespace: "orders", Version: "1.0.0", Initiator: "grpc"}, f.last)
 	require.NotNil(t, got.GetTask().GetContext())
 	require.Empty(t, got.GetTask().GetContext().GetFields())
+	require.False(t, got.GetExisted())
+	require.Nil(t, got.GetTask().GetStartAt())
+	again, err := c.CreateTask(t.Context(), &taskerv1.CreateTaskRequest{
+		Name: "order", Namespace: "orders", Version: "1.0.0", OnDuplicate: proto.String("return"),
+	})
+	require.NoError(t, err)
+	require.True(t, again.GetExisted())
+	require.Equal(t, got.GetTask().GetTaskUuid(), again.GetTask().GetTaskUuid())
 	require.Nil(t, got.GetTask().ParentCorrelationId) //nolint:protogetter // presence is the point
 	require.Nil(t, got.GetTask().GetCompletedAt())
 }

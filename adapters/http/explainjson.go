@@ -1,6 +1,7 @@
 package http
 
 import (
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -146,8 +147,20 @@ func (w *explanationWriter) named(n readiness.Named) {
 }
 
 func (w *explanationWriter) stepID(no int32) *explanationWriter {
-	return w.say(`"`, ident.StepRef{Task: w.task, No: no}.ID().String(), `"`)
+	id := ident.StepRef{Task: w.task, No: no}.ID()
+	b := append(w.b, '"')
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, id[idParts[i]:end])
+	}
+	w.b = append(b, '"')
+	return w
 }
+
+// idParts is where the parts of a UUID begin, in bytes.
+var idParts = [...]int{0, 4, 6, 8, 10}
 
 func (w *explanationWriter) maybe(name, s string) {
 	if s != "" {
@@ -175,7 +188,7 @@ func (w *explanationWriter) time(t time.Time) *explanationWriter {
 
 // text writes a string.
 func (w *explanationWriter) text(s string) *explanationWriter {
-	const hex = "0123456789abcdef"
+	const digits = "0123456789abcdef"
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\ufffd")
 	}
@@ -192,7 +205,7 @@ func (w *explanationWriter) text(s string) *explanationWriter {
 		case '"', '\\':
 			b = append(b, '\\', c)
 		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&0xf])
 		}
 	}
 	w.b = append(append(b, s[clean:]...), '"')
