@@ -116,7 +116,7 @@ func onStep(what, who string) func(context.Context, *player, *command) error {
 		if v := c.option("inputs"); v != "" {
 			body["inputs"] = json.RawMessage(v)
 		}
-		if v := c.word(1); v != "" {
+		if v := c.json(1); v != "" {
 			body["completion_data"] = map[string]any{"result": json.RawMessage(v)}
 		}
 		return p.api.do(ctx, http.MethodPatch, at, body, nil)

@@ -40,6 +40,7 @@ type command struct {
 	refusal string // the code that it is to be refused with; empty when it is to be carried out
 	name    string
 	words   []string
+	raw     []string // the same with their quotes
 	options map[string]string
 	block   []string // the indented lines that follow
 	used    map[string]bool
@@ -49,6 +50,14 @@ type command struct {
 func (c *command) word(i int) string {
 	if i < len(c.words) {
 		return c.words[i]
+	}
+	return ""
+}
+
+// json returns the i-th word as it is written, or empty.
+func (c *command) json(i int) string {
+	if i < len(c.raw) {
+		return c.raw[i]
 	}
 	return ""
 }
@@ -114,7 +123,7 @@ func parse(line string) (*command, error) {
 			c.options[name] = unquote(value)
 			continue
 		}
-		c.words = append(c.words, unquote(w))
+		c.words, c.raw = append(c.words, unquote(w)), append(c.raw, w)
 	}
 	return c, nil
 }

@@ -170,7 +170,7 @@ func expectResult(ctx context.Context, p *player, c *command) error {
 		if err != nil {
 			return err
 		}
-		return sameJSON(c.word(1), string(got.Results.Result))
+		return sameJSON(c.json(1), string(got.Results.Result))
 	})
 }
 

@@ -32,7 +32,7 @@ type player struct {
 }
 
 // patience is how long a scenario waits for what it expects.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // perform carries a command out and says why it went wrong.
 func (p *player) perform(ctx context.Context, c *command) error {

@@ -123,10 +123,7 @@ type outcome []*command
 func (g *stage) act(ctx context.Context, st *worker.Step, k runKey, a *command) (v any, done bool, err error) {
 	switch a.name {
 	case "ok":
-		if a.word(0) == "" {
-			return nil, true, nil
-		}
-		return json.RawMessage(a.word(0)), true, nil
+		return json.RawMessage(or(a.json(0), "null")), true, nil
 	case "fail":
 		return nil, true, failure(a)
 	case "panic":
@@ -136,7 +133,7 @@ func (g *stage) act(ctx context.Context, st *worker.Step, k runKey, a *command) 
 		return v, true, err
 	case "checkpoint":
 		items, _ := strconv.ParseInt(a.word(1), 10, 64) // checked by outcomes
-		return nil, false, st.SaveCheckpoint(ctx, json.RawMessage(a.word(0)), items, nil)
+		return nil, false, st.SaveCheckpoint(ctx, json.RawMessage(a.json(0)), items, nil)
 	default: // hold
 		return nil, false, g.hold(ctx, k)
 	}
@@ -238,7 +235,7 @@ func checkAct(a *command) error {
 	case "hold", "panic":
 		return nil
 	case "ok":
-		if w := a.word(0); w != "" && !json.Valid([]byte(w)) {
+		if w := a.json(0); w != "" && !json.Valid([]byte(w)) {
 			return fmt.Errorf("not JSON: %s", w)
 		}
 		return nil
@@ -249,7 +246,7 @@ func checkAct(a *command) error {
 		}
 		return fmt.Errorf("nothing to echo is called %q", a.word(0))
 	case "checkpoint":
-		if _, err := strconv.ParseInt(a.word(1), 10, 64); err != nil || !json.Valid([]byte(a.word(0))) {
+		if _, err := strconv.ParseInt(a.word(1), 10, 64); err != nil || !json.Valid([]byte(a.json(0))) {
 			return errors.New("want checkpoint cursor items")
 		}
 		return nil
