@@ -27,7 +27,7 @@ const (
 
 // checkFlags are those of the server's flags that matter here: they say which
 // database.
-var checkFlags = []string{"database-url", "data-dir", "config-dir", "environment", "log-level"}
+var checkFlags = []string{"database-url", "data-dir", "config-dir", "environment"}
 
 const (
 	graceDefault = 30 * time.Second
