@@ -38,7 +38,7 @@ func (o *Operators) AddLetter(id ident.TaskID, r deadletter.Reason) ports.Letter
 
 // ListDeadLetters returns those of a status.
 func (o *Operators) ListDeadLetters(ctx context.Context, f ports.LetterFilter, skip, limit int) ([]ports.Letter, error) {
-	if err := o.begin(ctx, app.ListDeadLetters, f, skip, limit); err != nil {
+	if err := o.Record(ctx, app.ListDeadLetters, f, skip, limit); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
@@ -55,7 +55,7 @@ func (o *Operators) ListDeadLetters(ctx context.Context, f ports.LetterFilter, s
 
 // GetDeadLetter returns the newest of a task.
 func (o *Operators) GetDeadLetter(ctx context.Context, id ident.TaskID) (ports.Letter, error) {
-	if err := o.begin(ctx, app.GetDeadLetter, id); err != nil {
+	if err := o.Record(ctx, app.GetDeadLetter, id); err != nil {
 		return ports.Letter{}, err
 	}
 	return o.find(func(l ports.Letter) bool { return l.Task == id }, func(*ports.Letter) {})
@@ -76,7 +76,7 @@ func (o *Operators) find(meant func(ports.Letter) bool, change func(*ports.Lette
 
 // FileDeadLetter makes one.
 func (o *Operators) FileDeadLetter(ctx context.Context, id ident.TaskID, by, why string) (ports.Letter, error) {
-	if err := o.begin(ctx, app.FileDeadLetter, id, by, why); err != nil {
+	if err := o.Record(ctx, app.FileDeadLetter, id, by, why); err != nil {
 		return ports.Letter{}, err
 	}
 	if l, err := o.find(func(l ports.Letter) bool { return l.Task == id && l.Status == deadletter.Pending }, func(*ports.Letter) {}); err == nil {
@@ -87,7 +87,7 @@ func (o *Operators) FileDeadLetter(ctx context.Context, id ident.TaskID, by, why
 
 // UpdateDeadLetter notes what is given.
 func (o *Operators) UpdateDeadLetter(ctx context.Context, id deadletter.EntryID, u ports.LetterUpdate) (ports.Letter, error) {
-	if err := o.begin(ctx, app.UpdateDeadLetter, id, u); err != nil {
+	if err := o.Record(ctx, app.UpdateDeadLetter, id, u); err != nil {
 		return ports.Letter{}, err
 	}
 	return o.find(func(l ports.Letter) bool { return l.ID == id }, func(l *ports.Letter) {
@@ -100,7 +100,7 @@ func (o *Operators) UpdateDeadLetter(ctx context.Context, id deadletter.EntryID,
 
 // DeadLetterFailures tells of one.
 func (o *Operators) DeadLetterFailures(ctx context.Context, id deadletter.EntryID, limit int) ([]ports.LetterFailure, error) {
-	if err := o.begin(ctx, app.ListDeadLetterFailures, id, limit); err != nil {
+	if err := o.Record(ctx, app.ListDeadLetterFailures, id, limit); err != nil {
 		return nil, err
 	}
 	l, err := o.find(func(l ports.Letter) bool { return l.ID == id }, func(*ports.Letter) {})
@@ -115,7 +115,7 @@ func (o *Operators) DeadLetterFailures(ctx context.Context, id deadletter.EntryI
 
 // DeadLetterGroups tells of one.
 func (o *Operators) DeadLetterGroups(ctx context.Context, f ports.LetterFilter, limit int) ([]ports.LetterGroup, error) {
-	if err := o.begin(ctx, app.ListDeadLetterGroups, f, limit); err != nil {
+	if err := o.Record(ctx, app.ListDeadLetterGroups, f, limit); err != nil {
 		return nil, err
 	}
 	return []ports.LetterGroup{{
@@ -126,7 +126,7 @@ func (o *Operators) DeadLetterGroups(ctx context.Context, f ports.LetterFilter, 
 
 // DeadLetterStats counts the letters.
 func (o *Operators) DeadLetterStats(ctx context.Context) ([]ports.LetterStat, error) {
-	if err := o.begin(ctx, app.GetDeadLetterStats); err != nil {
+	if err := o.Record(ctx, app.GetDeadLetterStats); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
@@ -149,7 +149,7 @@ func (o *Operators) DeadLetterStats(ctx context.Context) ([]ports.LetterStat, er
 
 // InvestigationQueue returns the letters.
 func (o *Operators) InvestigationQueue(ctx context.Context, limit int) ([]ports.Investigation, error) {
-	if err := o.begin(ctx, app.GetInvestigationQueue, limit); err != nil {
+	if err := o.Record(ctx, app.GetInvestigationQueue, limit); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
@@ -165,7 +165,7 @@ func (o *Operators) InvestigationQueue(ctx context.Context, limit int) ([]ports.
 
 // Staleness tells of one task.
 func (o *Operators) Staleness(ctx context.Context, limit int) ([]app.StaleTask, error) {
-	if err := o.begin(ctx, app.GetStaleness, limit); err != nil {
+	if err := o.Record(ctx, app.GetStaleness, limit); err != nil {
 		return nil, err
 	}
 	return []app.StaleTask{{StandingTask: ports.StandingTask{
@@ -176,7 +176,7 @@ func (o *Operators) Staleness(ctx context.Context, limit int) ([]app.StaleTask, 
 
 // ResumeDeadLetter closes a letter and returns its task.
 func (o *Operators) ResumeDeadLetter(ctx context.Context, r app.ResumeOne) (app.Task, error) {
-	if err := o.begin(ctx, app.ResumeDeadLetter, r); err != nil {
+	if err := o.Record(ctx, app.ResumeDeadLetter, r); err != nil {
 		return app.Task{}, err
 	}
 	was := deadletter.Pending
@@ -194,7 +194,7 @@ func (o *Operators) ResumeDeadLetter(ctx context.Context, r app.ResumeOne) (app.
 
 // ResumeDeadLetters keeps a resume, unless it is a dry run.
 func (o *Operators) ResumeDeadLetters(ctx context.Context, r app.ResumeMany) (ports.BulkResume, error) {
-	if err := o.begin(ctx, app.ResumeDeadLetters, r); err != nil {
+	if err := o.Record(ctx, app.ResumeDeadLetters, r); err != nil {
 		return ports.BulkResume{}, err
 	}
 	o.mu.Lock()
@@ -211,7 +211,7 @@ func (o *Operators) ResumeDeadLetters(ctx context.Context, r app.ResumeMany) (po
 
 // ListResumes returns the resumes.
 func (o *Operators) ListResumes(ctx context.Context, limit int) ([]ports.BulkResume, error) {
-	if err := o.begin(ctx, app.ListResumes, limit); err != nil {
+	if err := o.Record(ctx, app.ListResumes, limit); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
@@ -221,7 +221,7 @@ func (o *Operators) ListResumes(ctx context.Context, limit int) ([]ports.BulkRes
 
 // GetResume returns a resume.
 func (o *Operators) GetResume(ctx context.Context, id string) (ports.BulkResume, error) {
-	if err := o.begin(ctx, app.GetResume, id); err != nil {
+	if err := o.Record(ctx, app.GetResume, id); err != nil {
 		return ports.BulkResume{}, err
 	}
 	return o.resume(id, func(*ports.BulkResume) {})
@@ -229,7 +229,7 @@ func (o *Operators) GetResume(ctx context.Context, id string) (ports.BulkResume,
 
 // CancelResume cancels a resume.
 func (o *Operators) CancelResume(ctx context.Context, id, by, why string) (ports.BulkResume, error) {
-	if err := o.begin(ctx, app.CancelResume, id, by, why); err != nil {
+	if err := o.Record(ctx, app.CancelResume, id, by, why); err != nil {
 		return ports.BulkResume{}, err
 	}
 	return o.resume(id, func(r *ports.BulkResume) { r.State = ports.ResumeCancelled })

@@ -63,7 +63,8 @@ func (o *Operators) Last() Call {
 	return o.calls[len(o.calls)-1]
 }
 
-func (o *Operators) begin(ctx context.Context, op app.Operation, args ...any) error {
+// Record notes a call, also one that is not of operators, and asks Begin.
+func (o *Operators) Record(ctx context.Context, op app.Operation, args ...any) error {
 	o.mu.Lock()
 	o.calls = append(o.calls, Call{op, args})
 	o.mu.Unlock()
@@ -74,7 +75,7 @@ func (o *Operators) begin(ctx context.Context, op app.Operation, args ...any) er
 }
 
 func (o *Operators) act(ctx context.Context, op app.Operation, id ident.TaskID, by, why string) (app.Task, error) {
-	if err := o.begin(ctx, op, id, by, why); err != nil {
+	if err := o.Record(ctx, op, id, by, why); err != nil {
 		return app.Task{}, err
 	}
 	return o.Tasks.GetTask(ctx, id)
@@ -106,7 +107,7 @@ func (o *Operators) RetryTask(ctx context.Context, id ident.TaskID, by, why stri
 
 // PurgeTask refuses tasks that have not ended.
 func (o *Operators) PurgeTask(ctx context.Context, id ident.TaskID) error {
-	if err := o.begin(ctx, app.PurgeTask, id); err != nil {
+	if err := o.Record(ctx, app.PurgeTask, id); err != nil {
 		return err
 	}
 	t, err := o.Tasks.GetTask(ctx, id)
@@ -118,7 +119,7 @@ func (o *Operators) PurgeTask(ctx context.Context, id ident.TaskID) error {
 
 // ResolveStep returns the step as it will be.
 func (o *Operators) ResolveStep(ctx context.Context, s app.StepAction) (app.Step, error) {
-	if err := o.begin(ctx, app.ResolveStep, s); err != nil {
+	if err := o.Record(ctx, app.ResolveStep, s); err != nil {
 		return app.Step{}, err
 	}
 	t, err := o.Tasks.GetTask(ctx, s.Task)
@@ -136,7 +137,7 @@ func (o *Operators) ResolveStep(ctx context.Context, s app.StepAction) (app.Step
 
 // StepAudit tells of an attempt that failed and of a person who saw to it.
 func (o *Operators) StepAudit(ctx context.Context, id ident.TaskID, stepID ident.StepID) ([]app.AuditRow, error) {
-	if err := o.begin(ctx, app.GetStepAudit, id, stepID); err != nil {
+	if err := o.Record(ctx, app.GetStepAudit, id, stepID); err != nil {
 		return nil, err
 	}
 	if _, err := o.Tasks.GetTask(ctx, id); err != nil {
@@ -160,7 +161,7 @@ func (o *Operators) StepAudit(ctx context.Context, id ident.TaskID, stepID ident
 // ExplainTask explains a task of three steps: one failed, one runs, and one waits
 // for both; it is paused, and a dead letter.
 func (o *Operators) ExplainTask(ctx context.Context, id ident.TaskID) (readiness.Explanation, error) {
-	if err := o.begin(ctx, app.ExplainTask, id); err != nil {
+	if err := o.Record(ctx, app.ExplainTask, id); err != nil {
 		return readiness.Explanation{}, err
 	}
 	t, err := o.Tasks.GetTask(ctx, id)
@@ -187,7 +188,7 @@ func (o *Operators) ExplainTask(ctx context.Context, id ident.TaskID) (readiness
 
 // Pause keeps a pause, unless there is one.
 func (o *Operators) Pause(ctx context.Context, p ports.Pause) (ports.Pause, error) {
-	if err := o.begin(ctx, pauseOperation(p, true), p); err != nil {
+	if err := o.Record(ctx, pauseOperation(p, true), p); err != nil {
 		return p, err
 	}
 	o.mu.Lock()
@@ -202,7 +203,7 @@ func (o *Operators) Pause(ctx context.Context, p ports.Pause) (ports.Pause, erro
 
 // Unpause forgets a pause.
 func (o *Operators) Unpause(ctx context.Context, p ports.Pause) (bool, error) {
-	if err := o.begin(ctx, pauseOperation(p, false), p); err != nil {
+	if err := o.Record(ctx, pauseOperation(p, false), p); err != nil {
 		return false, err
 	}
 	o.mu.Lock()
@@ -234,7 +235,7 @@ func pauseOperation(p ports.Pause, hold bool) app.Operation {
 
 // ListPauses returns the pauses.
 func (o *Operators) ListPauses(ctx context.Context, limit int) ([]ports.Pause, error) {
-	if err := o.begin(ctx, app.ListPauses, limit); err != nil {
+	if err := o.Record(ctx, app.ListPauses, limit); err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
@@ -244,7 +245,7 @@ func (o *Operators) ListPauses(ctx context.Context, limit int) ([]ports.Pause, e
 
 // RegisterTemplates reads a template in JSON, and stores nothing.
 func (o *Operators) RegisterTemplates(ctx context.Context, text []byte, revise bool) ([]ports.StoredTemplate, error) {
-	if err := o.begin(ctx, app.RegisterTemplates, string(text), revise); err != nil {
+	if err := o.Record(ctx, app.RegisterTemplates, string(text), revise); err != nil {
 		return nil, err
 	}
 	r := reading(text)
@@ -257,7 +258,7 @@ func (o *Operators) RegisterTemplates(ctx context.Context, text []byte, revise b
 // ValidateTemplates reads a template in JSON; that of version 2.0.0 has a
 // registered revision.
 func (o *Operators) ValidateTemplates(ctx context.Context, text []byte) (app.TemplateReport, error) {
-	if err := o.begin(ctx, app.ValidateTemplates, string(text)); err != nil {
+	if err := o.Record(ctx, app.ValidateTemplates, string(text)); err != nil {
 		return app.TemplateReport{}, err
 	}
 	r := app.TemplateReport{TemplateReading: reading(text)}
@@ -291,7 +292,7 @@ func (o *Operators) EnableTemplate(ctx context.Context, name task.Name) error {
 }
 
 func (o *Operators) able(ctx context.Context, op app.Operation, name task.Name, off bool, args ...any) error {
-	if err := o.begin(ctx, op, args...); err != nil {
+	if err := o.Record(ctx, op, args...); err != nil {
 		return err
 	}
 	if name.Name != "order" {
