@@ -195,7 +195,8 @@ func TestClaimsAndPausesMeet(t *testing.T) {
 	}
 	close(over)
 	wg.Wait()
-	for claimed(100) > 0 { //nolint:revive // until nothing is left
+	for n := 1; n > 0; {
+		n = claimed(100)
 	}
 	require.Len(t, seen, tasks)
 	for ref, n := range seen {

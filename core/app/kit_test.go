@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -55,7 +54,7 @@ func newKit(t *testing.T) *kit {
 	k.Application = app.New(app.Parts{
 		Requests: running(t, actor.New(config("requests"), &orchestrate.TaskRequest{Engine: engine}, func(plan.Submission) int { return 1 }, deaf{}, log)),
 		Enqueuer: enqueuer, Finalizer: finalizer, Catalog: templates, Reads: k.store, Pauses: k.store, Purger: k.store,
-		Letters: k.store, Resumes: k.store, Leases: k.store, Due: k.store, Hub: hub, IDs: &chance{}, Limits: app.DefaultLimits(),
+		Letters: k.store, Resumes: k.store, Leases: k.store, Due: k.store, Hub: hub, IDs: chance{}, Limits: app.DefaultLimits(),
 		Thresholds: deadletter.Thresholds{
 			WaitingForDependencies: time.Hour, WaitingForRetry: 30 * time.Minute, StepsInProcess: 30 * time.Minute, Unserved: 10 * time.Minute,
 		},
@@ -86,11 +85,11 @@ type anySchema struct{}
 func (anySchema) Compile([]byte) error                             { return nil }
 func (anySchema) Validate([32]byte, []byte, []byte) []fault.Detail { return nil }
 
-type chance struct{ mu sync.Mutex }
+type chance struct{}
 
-func (c *chance) Task() ident.TaskID { return ident.NewTaskID(uuid.Must(uuid.NewV7())) }
-func (c *chance) UUID() uuid.UUID    { return uuid.New() }
-func (c *chance) Chance() float64    { return 0.5 }
+func (chance) Task() ident.TaskID { return ident.NewTaskID(uuid.Must(uuid.NewV7())) }
+func (chance) UUID() uuid.UUID    { return uuid.New() }
+func (chance) Chance() float64    { return 0.5 }
 
 // flow registers a template of independent steps, each its own handler, that are
 // tried once; change may alter it.

@@ -179,7 +179,6 @@ func (a *Application) CancelResume(ctx context.Context, id, by, why string) (por
 	if err != nil {
 		return r, err
 	}
-	before := r
 	r.State, r.Message = ports.ResumeCancelled, "cancelled"
 	if by != "" {
 		r.Message += " by " + by
@@ -192,11 +191,11 @@ func (a *Application) CancelResume(ctx context.Context, id, by, why string) (por
 		return r, err
 	}
 	if !saved {
-		if before, err = a.Resumes.Resume(ctx, u); err != nil {
-			return before, err
+		if r, err = a.Resumes.Resume(ctx, u); err != nil {
+			return r, err
 		}
-		return before, fault.New(fault.CodeIllegalTransition, "the resume is %s already and cannot be cancelled", before.State).
-			With("state", string(before.State))
+		return r, fault.New(fault.CodeIllegalTransition, "the resume is %s already and cannot be cancelled", r.State).
+			With("state", string(r.State))
 	}
 	return a.GetResume(ctx, id)
 }
