@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/step"
@@ -46,7 +47,7 @@ func (s *Store) Holders(ctx context.Context) ([]ports.Holder, error) {
 	for no := int32(1); no <= s.db.servers; no++ {
 		if h, ok := s.db.leases[no]; ok {
 			out = append(out, ports.Holder{
-				No: no, Name: fmt.Sprintf("server %d", no), Until: h.until,
+				No: no, Name: fmt.Sprintf("server %d", no), Until: h.until.Add(s.db.offset),
 				Live: !s.db.gone[no] && h.until.After(s.db.clock()), Declared: h.declared,
 			})
 		}
@@ -96,7 +97,8 @@ func (s *Store) UnservedSteps(ctx context.Context, age time.Duration, limit int)
 	for q, jobs := range s.db.jobs {
 		for _, j := range jobs {
 			t := s.db.tasks[j.ref.Task]
-			if served[q] || seen[t.ID] || t.letterOpen || len(out) == limit || s.db.now().Sub(s.db.steps[j.ref].updated) < age {
+			looked := s.db.letters[deadletter.ID(t.ID, t.letters)].ResolvedAt
+			if served[q] || seen[t.ID] || t.letterOpen || s.db.now().Sub(looked) < age || len(out) == limit || s.db.now().Sub(s.db.steps[j.ref].updated) < age {
 				continue
 			}
 			seen[t.ID] = true

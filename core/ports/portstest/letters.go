@@ -42,6 +42,7 @@ func RunLife(t *testing.T, open func(*testing.T) Harness) {
 		"investigations by priority":                     letterQueue,
 		"an investigation closes and opens a letter":     letterUpdate,
 		"tasks that stand still":                         standingTasks,
+		"a step that nobody serves is told once":         unservedLooked,
 		"a bulk resume keeps how far it has come":        resumeKept,
 		"a bulk resume finds open letters, in order":     resumeNext,
 		"what became of what was resumed":                resumeOutcome,

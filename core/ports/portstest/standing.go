@@ -74,3 +74,24 @@ func standingTasks(t *testing.T, l *life) {
 	require.Equal(t, []ident.TaskID{young.ID}, ids(idle), "a worker runs a step")
 	require.Equal(t, int32(1), l.standing(t, watched)[0].Running)
 }
+
+func unservedLooked(t *testing.T, l *life) {
+	id := l.start(t, "a")
+	l.Shift(20 * time.Minute)
+	unserved := func() []plan.Wake {
+		wakes, err := l.Store.UnservedSteps(t.Context(), 10*time.Minute, 9)
+		require.NoError(t, err)
+		return wakes
+	}
+	found := unserved()
+	require.Len(t, found, 1)
+	require.Equal(t, ident.StepRef{Task: id, No: 1}, found[0].Ref)
+	require.False(t, l.tell(t, found[0]).Refused())
+	require.Equal(t, deadletter.WorkerUnavailable, l.letter(t, id).Reason)
+	require.Empty(t, unserved(), "its letter is open")
+	_, err := l.store.Update(t.Context(), l.letter(t, id).ID, ports.LetterUpdate{Status: deadletter.ManuallyResolved})
+	require.NoError(t, err)
+	require.Empty(t, unserved(), "somebody has just looked")
+	l.Shift(10 * time.Minute)
+	require.Len(t, unserved(), 1)
+}
