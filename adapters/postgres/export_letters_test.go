@@ -39,3 +39,6 @@ func LetterStatements(f ports.LetterFilter, entries []deadletter.EntryID, id ide
 		},
 	}
 }
+
+// PutBack is the statement that ends what a pause has set aside.
+const PutBack = sqlPutBack

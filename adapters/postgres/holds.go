@@ -34,18 +34,25 @@ returning` + pauseColumns
 	// and the statement after it sees what was set aside.
 	sqlUnpause = `
 delete from tasker.pauses where kind = $1 and namespace = $2 and name = $3 and version = $4 and task_id = $5`
-	// Jobs that another pause holds stay where they are.
+	// Jobs that another pause holds stay where they are. What was set aside is
+	// read first, and the rest by key, whatever the planner thinks of its number.
 	sqlPutBack = `
-update tasker.river_job r
-set state = 'available'
-from tasker.tasks t
-join tasker.templates d on d.template_id = t.template_id
-where r.state = 'pending' and r.kind = $1 and t.task_id = (r.args->>'task_id')::uuid
-  and case when $2 = 'task' then t.task_id = $6 else d.namespace = $3 and d.name = $4 and d.version = $5 end
-  and not exists (
-    select from tasker.pauses p
-    where p.kind = 'task' and p.task_id = t.task_id
-       or p.kind = 'template' and p.namespace = d.namespace and p.name = d.name and p.version = d.version)`
+with aside as materialized (
+  select r.id, (r.args->>'task_id')::uuid as task_id from tasker.river_job r where r.state = 'pending' and r.kind = $1
+), freed as materialized (
+  select a.id
+  from aside a
+  cross join lateral (select t.task_id, t.template_id from tasker.tasks t where t.task_id = a.task_id offset 0) t
+  cross join lateral (
+    select d.namespace, d.name, d.version from tasker.templates d where d.template_id = t.template_id offset 0
+  ) d
+  where case when $2 = 'task' then t.task_id = $6 else d.namespace = $3 and d.name = $4 and d.version = $5 end
+    and not exists (
+      select from tasker.pauses p
+      where p.kind = 'task' and p.task_id = t.task_id
+         or p.kind = 'template' and p.namespace = d.namespace and p.name = d.name and p.version = d.version)
+)
+update tasker.river_job r set state = 'available' from freed where r.id = freed.id and r.state = 'pending'`
 	sqlPausedTask = `
 select` + pauseColumns + `from tasker.pauses
 where kind = 'task' and task_id = $1

@@ -284,3 +284,43 @@ func TestTheEndOfAPauseIsTold(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"s": 0, "j": true}`, told.Payload, "to this server too")
 }
+
+// Ten thousand steps that a pause has set aside come back at once, found by key.
+func TestManyStepsComeBackFromAPause(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	of := f.register(t, workflow(t, "ns", "a", "1.0.0", "x"))[0]
+	p := ports.Pause{Kind: ports.PauseTemplate, Name: task.Name{Namespace: "ns", Name: "a", Version: "1.0.0"}}
+	_, err := f.Pause(t.Context(), p)
+	require.NoError(t, err)
+	const tasks = 10_000
+	for range tasks / 1000 {
+		subs := make([]plan.Submission, 1000)
+		for i := range subs {
+			subs[i] = submission(t, of)
+		}
+		f.submit(t, subs...)
+		require.Empty(t, f.claim(t, 1000, "ns", "x"))
+	}
+	began := time.Now()
+	was, err := f.Unpause(t.Context(), p)
+	require.NoError(t, err)
+	require.True(t, was)
+	t.Logf("%d steps came back in %s", tasks, time.Since(began))
+	var available int
+	require.NoError(t, f.connect(t).QueryRow(t.Context(), "select count(*) from tasker.river_job where kind = 'tasker_step' and state = 'available'").Scan(&available))
+	require.Equal(t, tasks, available)
+
+	hot := f.connect(t)
+	for name, value := range postgres.HotSettings {
+		_, err := hot.Exec(t.Context(), "select set_config($1, $2, false)", name, value)
+		require.NoError(t, err)
+	}
+	rows, err := hot.Query(t.Context(), "explain "+postgres.PutBack, "tasker_step", "template", "ns", "a", "1.0.0", ident.TaskID{})
+	require.NoError(t, err)
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	text := strings.Join(lines, "\n")
+	require.NotContains(t, text, "Seq Scan on tasks", text)
+	require.NotContains(t, text, "Seq Scan on river_job", text)
+}
