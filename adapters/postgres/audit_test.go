@@ -304,5 +304,7 @@ func TestAuditIsFast(t *testing.T) {
 	require.Empty(t, found[:min(len(found), 5)])
 	require.Equal(t, 25010, report.Tasks)
 	t.Logf("%d steps in %s", report.Steps, took)
-	require.Less(t, took, 10*time.Second)
+	// Two or three seconds on a quiet machine; the race detector on a busy one
+	// takes several times that. What reads everything for each page takes longer.
+	require.Less(t, took, 45*time.Second)
 }
