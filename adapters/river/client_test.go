@@ -191,6 +191,24 @@ func TestAResumeOutlivesItsServer(t *testing.T) {
 	b.await(t, "resume "+id.String())
 }
 
+// A long wait is no job's to sit through.
+func TestAResumeThatWaitsLongIsPutOff(t *testing.T) {
+	t.Parallel()
+	p, f := pool(t), newFake()
+	f.resume = func(uuid.UUID) (bool, time.Duration, error) { return true, time.Hour, nil }
+	c := client(t, p, f, 0, 0)
+	id := uuid.New()
+	send(t, p, func(b *pgx.Batch) { river.QueueResume(b, id) })
+	f.await(t, "resume "+id.String())
+	require.NoError(t, c.Stop(t.Context()))
+	var state string
+	var wait float64
+	require.NoError(t, p.QueryRow(t.Context(), `select state, extract(epoch from scheduled_at - attempted_at) from tasker.river_job`).
+		Scan(&state, &wait))
+	require.Equal(t, "scheduled", state)
+	require.InDelta(t, 3600, wait, 10)
+}
+
 // A failed job waits for its next attempt with its error.
 func TestAFailedAnnouncementIsTriedAgain(t *testing.T) {
 	t.Parallel()
