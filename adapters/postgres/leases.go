@@ -65,6 +65,9 @@ func (s *Store) Holders(ctx context.Context) ([]ports.Holder, error) {
 			return fmt.Errorf("handlers of server %d: %w", h.No, err)
 		}
 		h.Until, h.Declared = moment(until), make([]plan.Queue, len(names))
+		if !h.Until.IsZero() {
+			h.Until = h.Until.Add(s.offset.get()) // by the clock that all other times are told by
+		}
 		for i, n := range names {
 			h.Declared[i] = plan.Queue{Namespace: n[0], Handler: n[1]}
 		}
