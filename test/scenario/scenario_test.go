@@ -148,5 +148,5 @@ func TestScenariosInMemory(t *testing.T) {
 
 func TestScenariosOnTheRealServer(t *testing.T) {
 	t.Parallel()
-	playAll(t, openReal)
+	requireEveryRow(t, playAll(t, openReal))
 }
