@@ -350,6 +350,10 @@ func (s *Store) Update(ctx context.Context, id deadletter.EntryID, u ports.Lette
 	}
 	now, t := s.db.now(), s.db.tasks[l.Task]
 	if u.Status != 0 && u.Status != l.Status {
+		if u.Status == deadletter.Pending && t.state.Terminal() && t.state != task.Error {
+			return ports.Letter{}, fault.New(fault.CodeTaskFinished,
+				"dead letter %s cannot be opened again: its task is %s", id, t.state).With("state", t.state.String())
+		}
 		if u.Status == deadletter.Pending && (l.Ordinal != t.letters || t.letterOpen) {
 			return ports.Letter{}, fault.New(fault.CodeDeadLetterOld,
 				"dead letter %s cannot be opened again: its task has had a newer one since", id)

@@ -10,6 +10,7 @@ import (
 	"github.com/tasker-go/tasker/core/domain/deadletter"
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/ident"
+	"github.com/tasker-go/tasker/core/domain/task"
 	"github.com/tasker-go/tasker/core/ports"
 )
 
@@ -38,7 +39,7 @@ func settle(what string, err error) error {
 // its letters stays true until the commit.
 const (
 	sqlLockTaskOfLetter = `
-select t.task_id, t.letters, t.letter_open from tasker.tasks t
+select t.task_id, t.letters, t.letter_open, t.state from tasker.tasks t
 where t.task_id = (select d.task_id from tasker.tasks_dlq d where d.dlq_entry_uuid = $1)
 for no key update`
 	sqlUpdateLetter = `
@@ -62,11 +63,16 @@ func (s *Store) Update(ctx context.Context, id deadletter.EntryID, u ports.Lette
 			owner  ident.TaskID
 			newest int32
 			open   bool
+			name   string
 		)
-		if err := tx.QueryRow(ctx, sqlLockTaskOfLetter, id).Scan(&owner, &newest, &open); err != nil {
+		if err := tx.QueryRow(ctx, sqlLockTaskOfLetter, id).Scan(&owner, &newest, &open, &name); err != nil {
 			if errors.Is(err, pgx.ErrNoRows) {
 				return letterNotFound(id)
 			}
+			return err
+		}
+		state, err := task.ParseState(name)
+		if err != nil {
 			return err
 		}
 		before, err := queryLetter(ctx, tx, sqlLetter, id)
@@ -77,6 +83,8 @@ func (s *Store) Update(ctx context.Context, id deadletter.EntryID, u ports.Lette
 		case u.If != 0 && u.If != before.Status:
 			return fault.New(fault.CodeDeadLetterClosed, "dead letter %s is %s already", id, before.Status).With("status", before.Status.String())
 		case u.Status == 0 || u.Status == before.Status:
+		case u.Status == deadletter.Pending && state.Terminal() && state != task.Error:
+			return letterOver(id, state)
 		case u.Status == deadletter.Pending:
 			if before.Ordinal != newest || open {
 				return letterSuperseded(id)
@@ -101,6 +109,10 @@ func (s *Store) Update(ctx context.Context, id deadletter.EntryID, u ports.Lette
 		return err
 	})
 	return out, err
+}
+
+func letterOver(id deadletter.EntryID, s task.State) *fault.Error {
+	return fault.New(fault.CodeTaskFinished, "dead letter %s cannot be opened again: its task is %s", id, s).With("state", s.String())
 }
 
 func letterSuperseded(id deadletter.EntryID) *fault.Error {

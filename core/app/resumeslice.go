@@ -81,6 +81,7 @@ func (s *slice) run(ctx context.Context) (again bool, wait time.Duration, err er
 		if err != nil || n == 0 {
 			return false, 0, err
 		}
+		wait = time.Since(began) //nolint:forbidigo // other work is done meanwhile: as long a rest as the batch took
 		if s.asked.Rate > 0 {
 			wait = time.Duration(float64(n)/s.asked.Rate*float64(time.Second)) - time.Since(began) //nolint:forbidigo // as above
 		}

@@ -142,7 +142,8 @@ type Letters interface {
 	Standing(ctx context.Context, f StandingFilter) ([]StandingTask, error)
 	// Update notes what an investigation found. A status other than pending
 	// closes the letter, and pending opens the newest one of a task again; the
-	// task itself stays as it is. Faults: dead_letter_not_found,
+	// task itself stays as it is. That of a task which has ended is not opened
+	// again. Faults: dead_letter_not_found, task_finished,
 	// dead_letter_superseded, dead_letter_closed.
 	Update(ctx context.Context, id deadletter.EntryID, u LetterUpdate) (Letter, error)
 }
