@@ -33,6 +33,7 @@ var schema = pgtest.Schema{
 // real is a server on a database of its own.
 type real struct {
 	main, other *running // other is nil while there is none
+	url         string
 	files       fs.FS
 	on          *stages
 	direct      *pgxpool.Pool // to look into the database
@@ -49,21 +50,19 @@ type running struct {
 
 func openReal(t *testing.T, files fs.FS, on *stages) world {
 	t.Helper()
-	w := &real{files: files, on: on}
-	url := pgtest.New(t, schema).URL
-	direct, err := pgxpool.New(t.Context(), url)
+	w := &real{url: pgtest.New(t, schema).URL, files: files, on: on}
+	direct, err := pgxpool.New(t.Context(), w.url)
 	require.NoError(t, err)
 	t.Cleanup(direct.Close)
 	w.direct = direct
-	w.main = w.start(t, url, handlerHere)
+	w.main = w.start(t, handlerHere)
 	return w
 }
 
-// start runs a server until it is stopped, or the test is over.
-func (w *real) start(t *testing.T, url, handler string) *running {
-	t.Helper()
+// configuration is that of each server of the world.
+func (w *real) configuration() *configuration.Config {
 	cfg := configuration.Default()
-	cfg.Common.Database.URL = configuration.Secret(url)
+	cfg.Common.Database.URL = configuration.Secret(w.url)
 	cfg.Common.Database.Pool.MaxConnections = 8
 	cfg.Common.Backoff.JitterEnabled = false
 	o := &cfg.Orchestration
@@ -74,6 +73,13 @@ func (w *real) start(t *testing.T, url, handler string) *running {
 	s.Enabled = false // the scenarios say when
 	s.Thresholds.WaitingForDependencies, s.Thresholds.WaitingForRetry = thresholds.WaitingForDependencies, thresholds.WaitingForRetry
 	s.Thresholds.StepsInProcess, s.Thresholds.WorkerUnavailable = thresholds.StepsInProcess, thresholds.Unserved
+	return cfg
+}
+
+// start runs a server until it is stopped, or the test is over.
+func (w *real) start(t *testing.T, handler string) *running {
+	t.Helper()
+	cfg := w.configuration()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ended := make(chan bootstrap.Server, 1), make(chan error, 1)
 	go func() {
@@ -129,7 +135,7 @@ func (w *real) Carry(ctx context.Context, _ string, done func() error) error { r
 func (w *real) StartServer(t *testing.T) {
 	t.Helper()
 	require.Nil(t, w.other, "there is another server already")
-	w.other = w.start(t, w.main.DatabaseURL, handlerElsewhere)
+	w.other = w.start(t, handlerElsewhere)
 }
 
 // KillServer implements world. The rest of the server finds out that it is dead

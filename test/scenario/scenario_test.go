@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tasker-go/tasker/adapters/postgres/pgtest"
+	"github.com/tasker-go/tasker/bootstrap"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -148,5 +149,12 @@ func TestScenariosInMemory(t *testing.T) {
 
 func TestScenariosOnTheRealServer(t *testing.T) {
 	t.Parallel()
-	requireEveryRow(t, playAll(t, openReal))
+	all := playAll(t, openReal)
+	requireEveryRow(t, all)
+	for _, w := range all {
+		var said strings.Builder
+		n, err := bootstrap.Check(t.Context(), bootstrap.CheckOptions{Config: w.(*real).configuration(), Out: &said, Log: discard})
+		require.NoError(t, err)
+		require.Zero(t, n, "what the scenarios left behind: %s", &said)
+	}
 }
