@@ -9,9 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -134,55 +132,6 @@ func register[I, O any](a *api, op app.Operation, do func(context.Context, *I) (
 	a.describeBodies(&h, r)
 }
 
-// describeBodies documents the bodies that huma knows only as bytes.
-func (a *api) describeBodies(h *huma.Operation, r route) {
-	schema := func(v any) *huma.Schema { return a.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(v), true, "") }
-	if r.body != nil {
-		h.RequestBody.Content["application/json"].Schema = schema(r.body)
-		h.RequestBody.Required = !r.optional
-	}
-	if r.accepts != nil {
-		h.RequestBody.Content = map[string]*huma.MediaType{}
-		for _, media := range r.accepts {
-			h.RequestBody.Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
-		}
-	}
-	done := h.Responses[strconv.Itoa(r.status)]
-	if r.answer != nil {
-		done.Content = map[string]*huma.MediaType{"application/json": {Schema: schema(r.answer)}}
-	}
-	if r.also != 0 {
-		h.Responses[strconv.Itoa(r.also)] = &huma.Response{
-			Description: http.StatusText(r.also), Headers: done.Headers, Content: done.Content,
-		}
-	}
-}
-
-// describeProblems documents the answers that are no success.
-func (a *api) describeProblems(h *huma.Operation, r route, need access.Permission) {
-	statuses := slices.Clone(r.problems)
-	if need != access.Public {
-		statuses = append(statuses, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout,
-			http.StatusInternalServerError, http.StatusServiceUnavailable)
-	}
-	if r.body != nil || r.accepts != nil {
-		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-	}
-	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
-	for _, status := range statuses {
-		h.Responses[strconv.Itoa(status)] = &huma.Response{
-			Description: http.StatusText(status),
-			Content:     map[string]*huma.MediaType{problemType: {Schema: schema}},
-		}
-	}
-	if r.media != "" {
-		h.Responses[strconv.Itoa(r.status)] = &huma.Response{
-			Description: http.StatusText(r.status),
-			Content:     map[string]*huma.MediaType{r.media: {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}
-	}
-}
-
 // admit finds out who asks, and refuses those who may not.
 func (a *api) admit(need access.Permission) func(huma.Context, func(huma.Context)) {
 	return func(hctx huma.Context, next func(huma.Context)) {
@@ -284,9 +233,9 @@ func checkQuery(params []*huma.Param, raw string) error {
 // checkMedia checks what kind of body it is: one of those, or JSON.
 func checkMedia(contentType string, accepts []string) error {
 	media, _, err := mime.ParseMediaType(contentType)
-	json := media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	isJSON := media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
 	switch {
-	case err == nil && (json || slices.Contains(accepts, media)):
+	case err == nil && (isJSON || slices.Contains(accepts, media)):
 		return nil
 	case accepts != nil:
 		return fault.New(fault.CodeUnsupportedMedia, "the body has to be sent with a Content-Type of %s", strings.Join(accepts, ", "))

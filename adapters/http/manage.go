@@ -28,11 +28,6 @@ type acted[B any] struct {
 	Body          B
 }
 
-// done is an answer without a body.
-type done struct {
-	UnknownFields string `header:"X-Tasker-Unknown-Fields" doc:"Fields of the body that were not understood; absent when there are none."`
-}
-
 // said is what somebody says of themselves and of their reasons.
 type said struct{ by, why string }
 

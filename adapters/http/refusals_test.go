@@ -40,14 +40,14 @@ func TestEveryFaultHasItsStatus(t *testing.T) {
 		fault.CodeBreakerOpen: {503, "CIRCUIT_BREAKER_OPEN"}, fault.CodeClientClosed: {499, "CLIENT_CLOSED_REQUEST"},
 	}
 	require.Len(t, kinds, len(fault.Kinds()))
+	d := open(t)
 	for _, code := range fault.Codes() {
-		t.Run(string(code), func(t *testing.T) {
-			t.Parallel()
+		t.Run(string(code), func(t *testing.T) { //nolint:paralleltest // each says what the same door fails with
 			want := kinds[code.Kind()]
 			if exception, ok := codes[code]; ok {
 				want = exception
 			}
-			d := open(t)
+			d.log.Reset()
 			d.fail = fmt.Errorf("reading: %w", fault.In("f", code, "it is so").Because(errors.New("secret cause")))
 			m := d.ask("GET", "/v1/tasks/"+d.add(task.Complete).ID.String(), "").problem(want.status, string(code), want.legacy)
 			require.Equal(t, "it is so", m["detail"])
@@ -94,6 +94,7 @@ func TestBadInput(t *testing.T) {
 	}
 	deep := strings.Repeat(`{"a":`, 50) + "1" + strings.Repeat("}", 50)
 	abyss := strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000)
+	d := open(t)
 	for name, c := range map[string]struct {
 		body, field, code string
 	}{
@@ -137,7 +138,6 @@ func TestBadInput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := open(t)
 			m := d.ask("POST", "/v1/tasks", c.body).problem(400, c.code, "BAD_REQUEST")
 			if c.field != "" {
 				require.True(t, strings.HasPrefix(m["errors"].([]any)[0].(map[string]any)["field"].(string), c.field), m["errors"])

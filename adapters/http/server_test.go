@@ -20,7 +20,9 @@ import (
 	"github.com/tasker-go/tasker/adapters/auth"
 	httpapi "github.com/tasker-go/tasker/adapters/http"
 	"github.com/tasker-go/tasker/core/app"
+	"github.com/tasker-go/tasker/core/domain/access"
 	"github.com/tasker-go/tasker/core/domain/fault"
+	"github.com/tasker-go/tasker/core/domain/readiness"
 	"github.com/tasker-go/tasker/core/domain/task"
 )
 
@@ -89,6 +91,14 @@ func TestTheReferenceNamesEveryRouteAndCode(t *testing.T) {
 	}
 	for _, code := range fault.Codes() {
 		require.Contains(t, string(page), "`"+string(code)+"`")
+	}
+	for _, c := range readiness.Codes() {
+		require.Contains(t, string(page), "`"+string(c.Code)+"`")
+	}
+	for op, p := range app.Operations() {
+		if r, ok := httpapi.Routes()[op]; ok && p != access.Public {
+			require.Contains(t, string(page), "| `"+r+"` | `"+string(p)+"` |")
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package parity
 
 import (
-	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -140,13 +139,12 @@ func TestBothDoorsAskTheSame(t *testing.T) {
 					"{resume}", resume.ID.String(), "{resume_uuid}", resume.ID.String(),
 					"{namespace}", "orders", "{name}", "order", "{version}", "1.0.0",
 				)
-				rest, conn := doors(t, a)
 				r := requests[op]
 				if door == 0 {
 					method, path, _ := strings.Cut(httpapi.Routes()[op], " ")
-					ask(t, rest, method, names.Replace(path)+r.query, r.body)
+					ask(t, openREST(t, a), method, names.Replace(path)+r.query, r.body)
 				} else {
-					call(t, conn, op, names.Replace(r.rpc))
+					call(t, openGRPC(t, a), op, names.Replace(r.rpc))
 				}
 				seen[door] = a.Last()
 			}
@@ -181,7 +179,7 @@ func call(t *testing.T, conn *grpc.ClientConn, op app.Operation, body string) {
 		for err == nil {
 			err = stream.RecvMsg(out)
 		}
-		require.True(t, errors.Is(err, io.EOF), "%v", err)
+		require.ErrorIs(t, err, io.EOF)
 		return
 	}
 	require.Fail(t, "no method", "%s", op)

@@ -101,16 +101,23 @@ func (a *application) WatchTask(context.Context, ident.TaskID, func(watch.Update
 
 const templateText = `{"name":"order","namespace_name":"orders","version":"1.0.0","steps":[{"name":"pay","handler":{"callable":"pay"}}]}`
 
-// doors opens both to an application.
-func doors(t *testing.T, a *application) (http.Handler, *grpc.ClientConn) {
+func health() *app.Health {
+	return app.NewHealth(func() app.HealthInfo { return app.HealthInfo{} })
+}
+
+func openREST(t *testing.T, a *application) http.Handler {
 	t.Helper()
-	keys, log := auth.New(nil, ""), slog.New(slog.DiscardHandler)
-	health := app.NewHealth(func() app.HealthInfo { return app.HealthInfo{} })
-	rest, err := httpapi.New(httpapi.Config{RequestTimeout: time.Minute, MaxBodyBytes: 1 << 20}, a, health, keys, http.NotFoundHandler(), log)
+	door, err := httpapi.New(httpapi.Config{RequestTimeout: time.Minute, MaxBodyBytes: 1 << 20}, a, health(), auth.New(nil, ""),
+		http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
+	return door.Handler()
+}
+
+func openGRPC(t *testing.T, a *application) *grpc.ClientConn {
+	t.Helper()
 	rpc := grpcapi.New(grpcapi.Config{
 		Host: "127.0.0.1", MaxStreams: 10, MaxMessageBytes: 1 << 20, KeepaliveInterval: time.Minute, KeepaliveTimeout: time.Minute,
-	}, a, health, keys, log)
+	}, a, health(), auth.New(nil, ""), slog.New(slog.DiscardHandler))
 	require.NoError(t, rpc.Listen())
 	served := make(chan error, 1)
 	go func() { served <- rpc.Serve() }()
@@ -124,7 +131,7 @@ func doors(t *testing.T, a *application) (http.Handler, *grpc.ClientConn) {
 		require.NoError(t, rpc.Shutdown(context.Background()))
 		require.NoError(t, <-served)
 	})
-	return rest.Handler(), conn
+	return conn
 }
 
 // ask sends a request to the REST door, which has to succeed.
