@@ -12,9 +12,13 @@ import (
 
 var _ ports.Upkeep = (*Store)(nil)
 
-const sqlFoldNow = `
+// One statement, which is one transaction: the lock is taken before the first
+// row is, and by whom it is not got deletes nothing.
+const sqlFold = `
 with folded as (
-  delete from tasker.count_deltas returning template_id, kind, state, delta
+  delete from tasker.count_deltas
+  where (select pg_try_advisory_xact_lock($1, $2))
+  returning template_id, kind, state, delta
 )
 insert into tasker.counts (template_id, kind, state, n)
 select template_id, kind, state, sum(delta) from folded group by template_id, kind, state
@@ -23,14 +27,7 @@ on conflict (template_id, kind, state) do update set n = counts.n + excluded.n`
 // FoldCounts implements ports.Upkeep. Whoever gets the lock does the work, so
 // no server has to be elected for it.
 func (s *Store) FoldCounts(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, s.reads, func(tx pgx.Tx) error {
-		var mine bool
-		if err := tx.QueryRow(ctx, "select pg_try_advisory_xact_lock($1, $2)", lockClass, lockFold).Scan(&mine); err != nil || !mine {
-			return err
-		}
-		_, err := tx.Exec(ctx, sqlFoldNow)
-		return err
-	})
+	_, err := s.reads.Exec(ctx, sqlFold, lockClass, lockFold)
 	return translate(err)
 }
 

@@ -198,7 +198,7 @@ func TestConfigurationKeysAreThoseOfTheReference(t *testing.T) {
 		}
 	}
 	require.NoError(t, lines.Err())
-	flags := map[string]bool{"--help": true, "--version": true}
+	flags := map[string]bool{"--help": true, "--version": true, "--grace": true, "--quiet": true} // the latter two of check
 	for _, name := range regexp.MustCompile("`(--[a-z-]+)").FindAllStringSubmatch(reference, -1) {
 		flags[name[1]] = true
 	}
