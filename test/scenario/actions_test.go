@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/tasker-go/tasker/core/domain/step"
 )
 
 // performances are the commands, by name. Filled here and in expectations_test.go.
@@ -20,11 +22,13 @@ var performances = map[string]func(context.Context, *player, *command) error{
 	"pause": hold("pause"), "resume": hold("resume"),
 	"enable": onTemplate("enable"), "disable": onTemplate("disable"), "upload": upload,
 	"file": file, "close-letter": closeLetter, "resume-letter": resumeLetter, "resume-letters": resumeLetters,
-	"release":      release,
-	"advance":      advance,
-	"sweep":        func(ctx context.Context, p *player, _ *command) error { return p.world.Sweep(ctx) },
-	"start-server": func(_ context.Context, p *player, _ *command) error { p.world.StartServer(p.t); return nil },
-	"kill-server":  func(_ context.Context, p *player, _ *command) error { p.world.KillServer(p.t); return nil },
+	"release":       release,
+	"advance":       advance,
+	"sweep":         func(ctx context.Context, p *player, _ *command) error { return p.world.Sweep(ctx) },
+	"freeze-server": freeze,
+	"thaw-server":   func(ctx context.Context, p *player, _ *command) error { return p.world.RenewServer(ctx, time.Minute) },
+	"start-server":  func(_ context.Context, p *player, _ *command) error { p.world.StartServer(p.t); return nil },
+	"kill-server":   func(_ context.Context, p *player, _ *command) error { p.world.KillServer(p.t); return nil },
 
 	"task": expectTask, "steps": expectSteps, "step": expectStep, "same": expectSame,
 	"waits": expectWait, "runs": expectRuns, "running": expectRunning, "stopped": expectStopped,
@@ -256,4 +260,18 @@ func advance(ctx context.Context, p *player, c *command) error {
 		return err
 	}
 	return p.world.Advance(ctx, d)
+}
+
+// freeze has the other server seem frozen until it has lost a step.
+func freeze(ctx context.Context, p *player, c *command) error {
+	return until(ctx, func() error {
+		if err := p.world.RenewServer(ctx, -time.Second); err != nil {
+			return err
+		}
+		_, s, err := p.step(ctx, c.word(0))
+		if err == nil && s.State == step.InProgress.String() {
+			err = fmt.Errorf("step %s is still with the server", c.word(0))
+		}
+		return err
+	})
 }

@@ -50,6 +50,8 @@
 //	sweep                      the search for tasks that stand still
 //	start-server               one more server, which has the handler elsewhere
 //	kill-server                its connections are cut
+//	freeze-server TASK.STEP    it gives no sign of life until it has lost the step
+//	thaw-server                and gives one again
 //
 // Actions take by=WHO, "operator" when not given, and why="…".
 package scenario

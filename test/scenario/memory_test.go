@@ -31,12 +31,12 @@ import (
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/plan"
 	"github.com/tasker-go/tasker/core/domain/step"
+	"github.com/tasker-go/tasker/core/domain/task"
 	"github.com/tasker-go/tasker/core/ports"
 	"github.com/tasker-go/tasker/worker"
 )
 
-// inMemory is a world without a database. Its servers do not tell each other
-// what they do, so they look for it all the time.
+// inMemory is a world without a database.
 type inMemory struct {
 	db         *memory.Database
 	main       *memoryServer
@@ -46,15 +46,16 @@ type inMemory struct {
 	on         *stages
 	mu         sync.Mutex
 	offset     time.Duration
+	wire       wire
 }
 
-// glance is how often servers in memory look for what others did.
+// glance is how often servers in memory look for what is left behind.
 const glance = 5 * time.Millisecond
 
 func openMemory(t *testing.T, files fs.FS, on *stages) world {
 	t.Helper()
 	w := &inMemory{db: memory.New(time.Now), on: on}
-	w.main = newMemoryServer(w.db)
+	w.main = newMemoryServer(w.db, &w.wire)
 	all, _, err := templates.LoadFS(files)
 	require.NoError(t, err)
 	_, err = w.main.app.Catalog.Register(t.Context(), all, false)
@@ -118,7 +119,7 @@ func (w *inMemory) Carry(ctx context.Context, resume string, done func() error) 
 func (w *inMemory) StartServer(t *testing.T) {
 	t.Helper()
 	require.Nil(t, w.other, "there is another server already")
-	w.other = newMemoryServer(w.db)
+	w.other = newMemoryServer(w.db, &w.wire)
 	w.other.start(t, w.served(handlerElsewhere), w.on)
 }
 
@@ -128,6 +129,10 @@ func (w *inMemory) KillServer(t *testing.T) {
 	w.other.store.Close()
 	w.other.stop()
 	w.other = nil
+}
+
+func (w *inMemory) RenewServer(ctx context.Context, lease time.Duration) error {
+	return w.other.store.Renew(ctx, lease, w.other.dispatcher.Declared())
 }
 
 func (w *inMemory) TaskMoves(_ context.Context, id ident.TaskID) ([]taskMove, error) {
@@ -140,6 +145,57 @@ func (w *inMemory) TaskMoves(_ context.Context, id ident.TaskID) ([]taskMove, er
 
 func (w *inMemory) StepMoves(ctx context.Context, ref ident.StepRef) ([]ports.StepMove, error) {
 	return w.main.store.StepHistory(ctx, ref)
+}
+
+// wire tells servers in memory what the others do.
+type wire struct {
+	mu      sync.Mutex
+	servers []*memoryServer
+}
+
+// announced is a unit of work that tells the others what it did.
+type announced struct {
+	ports.UnitOfWork
+	wire *wire
+	by   *memoryServer
+}
+
+// Run implements ports.UnitOfWork.
+func (a announced) Run(ctx context.Context, scope ports.Scope, decide func(*plan.Snapshot) (ports.Writes, error)) (ports.ClaimReply, error) {
+	var d plan.Decision
+	reply, err := a.UnitOfWork.Run(ctx, scope, func(s *plan.Snapshot) (ports.Writes, error) {
+		w, err := decide(s)
+		d = w.Decision
+		return w, err
+	})
+	if err == nil {
+		a.wire.tell(a.by, d)
+	}
+	return reply, err
+}
+
+// tell does what bootstrap does when other servers have news.
+func (w *wire) tell(by *memoryServer, d plan.Decision) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.servers {
+		if s == by {
+			continue
+		}
+		s.dispatcher.News()
+		s.timers.In(0)
+		s.app.Hub.Elsewhere()
+		for i := range d.Tasks {
+			if c := &d.Tasks[i]; c.State.Terminal() && c.State != task.Complete {
+				s.dispatcher.CancelTasks([]ident.TaskID{c.ID})
+			}
+		}
+		for i := range d.Steps {
+			if c := &d.Steps[i]; c.Stop {
+				s.dispatcher.CancelStep(c.Ref, c.Live, dispatch.ErrTaken)
+			}
+		}
+	}
 }
 
 // memoryServer is put together as bootstrap does it.
@@ -164,14 +220,14 @@ func (unobserved) DeadLetter(string, string)                       {}
 func (unobserved) Admit(context.Context) error                     { return nil }
 func (unobserved) Announce(context.Context, ports.Letter) error    { return nil }
 
-func newMemoryServer(db *memory.Database) *memoryServer {
+func newMemoryServer(db *memory.Database, w *wire) *memoryServer {
 	s := &memoryServer{store: db.Connect()}
 	schemas := &jsonschema.Schemas{}
 	known := catalog.New(s.store, schemas, "test")
 	hub := watch.New(s.store, discard)
 	s.timers = upkeep.NewTimers(s.store, time.Minute, discard)
 	s.dispatcher = dispatch.New(s.store, known, hub, glance, discard)
-	engine := orchestrate.NewEngine(s.store, known, s.dispatcher, hub, s.timers, unobserved{}, plan.Rules{MaxLosses: maxLosses})
+	engine := orchestrate.NewEngine(announced{s.store, w, s}, known, s.dispatcher, hub, s.timers, unobserved{}, plan.Rules{MaxLosses: maxLosses})
 	s.results = actor.New(actorNamed("result_processor"), &orchestrate.ResultProcessor{Engine: engine}, func(step.Result) int { return 1 }, unobserved{}, discard)
 	s.app = app.New(app.Parts{
 		Requests:  actor.New(actorNamed("task_request"), &orchestrate.TaskRequest{Engine: engine}, func(plan.Submission) int { return 1 }, unobserved{}, discard),
@@ -181,6 +237,9 @@ func newMemoryServer(db *memory.Database) *memoryServer {
 		Letters: s.store, Resumes: s.store, Due: s.store, Leases: s.store, Hub: hub, IDs: &system.IDs{},
 		Announcer: unobserved{}, Admission: unobserved{}, Limits: app.DefaultLimits(), Thresholds: thresholds,
 	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers = append(w.servers, s)
 	return s
 }
 

@@ -62,6 +62,7 @@ func openReal(t *testing.T, files fs.FS, on *stages) world {
 // configuration is that of each server of the world.
 func (w *real) configuration() *configuration.Config {
 	cfg := configuration.Default()
+	cfg.Environment = "test"
 	cfg.Common.Database.URL = configuration.Secret(w.url)
 	cfg.Common.Database.Pool.MaxConnections = 8
 	cfg.Common.Backoff.JitterEnabled = false
@@ -146,6 +147,10 @@ func (w *real) KillServer(t *testing.T) {
 	w.other.parts.DB.Close()
 	go w.other.stop()
 	w.other = nil
+}
+
+func (w *real) RenewServer(ctx context.Context, lease time.Duration) error {
+	return w.other.parts.Store.Renew(ctx, lease, w.other.parts.Dispatcher.Declared())
 }
 
 func (w *real) TaskMoves(ctx context.Context, id ident.TaskID) ([]taskMove, error) {

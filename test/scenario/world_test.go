@@ -29,6 +29,9 @@ type world interface {
 	StartServer(t *testing.T)
 	// KillServer cuts its connections: it has no time to say anything.
 	KillServer(t *testing.T)
+	// RenewServer has its lease last so long from now; less than nothing is what a
+	// server has that is frozen.
+	RenewServer(ctx context.Context, lease time.Duration) error
 	// TaskMoves returns the history of a task.
 	TaskMoves(ctx context.Context, id ident.TaskID) ([]taskMove, error)
 	// StepMoves returns the history of a step.
