@@ -44,7 +44,7 @@ type AuditResponse struct {
 	Path             []string  `json:"path,omitempty" nullable:"false" doc:"States passed through on the way."`
 	Attempt          int32     `json:"attempt"`
 	Dispatch         int32     `json:"dispatch"`
-	Server           int32     `json:"server,omitempty" doc:"The server that held the lease, by number."`
+	Server           int32     `json:"server,omitempty" doc:"The server that recorded it, by number."`
 	By               string    `json:"by,omitempty" doc:"Who acted by hand."`
 	Reason           string    `json:"reason,omitempty" doc:"Why."`
 	Error            *anyJSON  `json:"error,omitempty" doc:"What went wrong."`

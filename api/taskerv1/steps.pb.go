@@ -582,8 +582,7 @@ type StepAuditRecord struct {
 	Reason *string `protobuf:"bytes,104,opt,name=reason,proto3,oneof" json:"reason,omitempty"`
 	// What went wrong. Beyond the original contract.
 	Error *structpb.Struct `protobuf:"bytes,105,opt,name=error,proto3,oneof" json:"error,omitempty"`
-	// The server that held the lease, by number; 0 for none. Beyond the original
-	// contract.
+	// The server that recorded it, by number. Beyond the original contract.
 	Server        int32 `protobuf:"varint,106,opt,name=server,proto3" json:"server,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
