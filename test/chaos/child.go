@@ -56,14 +56,14 @@ func work(ctx context.Context, in input, s *worker.Step) (output, error) {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d/%d/%s", in.Seed, in.N, s.Name)
 	dice := h.Sum64()
-	pause := time.NewTimer(time.Duration(dice%uint64(in.Longest+1)) * time.Millisecond) //nolint:gosec // G115: milliseconds
+	pause := time.NewTimer(time.Duration(dice%uint64(in.Longest+1)) * time.Millisecond)
 	defer pause.Stop()
 	select {
 	case <-pause.C:
 	case <-ctx.Done():
 		return output{}, context.Cause(ctx)
 	}
-	if fate := int((dice >> 16) % 100); fate < in.Failing { //nolint:gosec // G115: below 100
+	if fate := int((dice >> 16) % 100); fate < in.Failing {
 		switch (dice >> 32) % 8 {
 		case 0:
 			return output{}, worker.Permanent(errors.New("this step never succeeds"))

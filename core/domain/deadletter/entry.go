@@ -24,7 +24,7 @@ var entries = uuid.MustParse("5d7a31f4-2c4e-5b90-8f0b-6a1c9e3d7742")
 // ID names the ordinal-th dead letter of a task, counted from 1. It is derived,
 // so that a transaction of unknown outcome finds its own.
 func ID(task ident.TaskID, ordinal int32) EntryID {
-	return EntryID(uuid.NewSHA1(entries, fmt.Appendf(task[:], "/%d", ordinal)))
+	return EntryID(uuid.NewSHA1(entries, fmt.Appendf(task[:], "/%d", ordinal))) //nolint:forbidigo // derived: the same every time
 }
 
 // ParseID reads the id of a dead letter.

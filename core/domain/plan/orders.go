@@ -61,7 +61,7 @@ func (d *draft) obey(w *Wake, known Task) (Refusal, error) {
 			return Refusal{Code: Unknown, State: known.State}, nil
 		}
 		if _, err := now.State.On(actionEvents[s.Action]); err != nil {
-			return Refusal{Code: Illegal, State: known.State, Detail: err.Error()}, nil
+			return Refusal{Code: Illegal, State: known.State, Detail: err.Error()}, nil //nolint:nilerr // refusing is an answer
 		}
 	}
 	t := d.task(w.Ref.Task)
