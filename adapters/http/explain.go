@@ -2,7 +2,10 @@ package http
 
 import (
 	"context"
+	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tasker-go/tasker/core/app"
 )
@@ -75,14 +78,11 @@ type StepExplanation struct {
 	DeadLetteredAt *time.Time `json:"dead_lettered_at,omitempty"`
 }
 
-// rawOutput is an answer that is JSON already.
-type rawOutput struct {
-	ContentType string `header:"Content-Type" hidden:"true"`
-	Body        []byte
-}
+// streamOutput is an answer that writes itself.
+type streamOutput struct{ Body func(huma.Context) }
 
 func registerExplain(a *api, s Service) {
-	register(a, app.ExplainTask, func(ctx context.Context, in *taskInput) (*rawOutput, error) {
+	register(a, app.ExplainTask, func(ctx context.Context, in *taskInput) (*streamOutput, error) {
 		id, err := taskID(in.UUID)
 		if err != nil {
 			return nil, err
@@ -91,6 +91,10 @@ func registerExplain(a *api, s Service) {
 		if err != nil {
 			return nil, err
 		}
-		return &rawOutput{ContentType: "application/json", Body: appendExplanation(id, &e)}, nil
+		return &streamOutput{Body: func(hctx huma.Context) {
+			hctx.SetHeader("Content-Type", "application/json")
+			hctx.SetStatus(http.StatusOK)
+			writeExplanation(hctx.BodyWriter(), id, &e)
+		}}, nil
 	})
 }

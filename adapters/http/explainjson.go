@@ -2,6 +2,7 @@ package http
 
 import (
 	"encoding/hex"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -15,13 +16,15 @@ import (
 // reflection takes longer than all the rest. A test holds it to the types that
 // document it.
 
-// stepBytes is about what a step takes.
-const stepBytes = 768
+// writeAt is from how many bytes on they are handed to the connection: it goes
+// on while the rest is made, and no answer of megabytes is held in memory.
+const writeAt = 32 << 10
 
-// appendExplanation writes what ExplanationResponse documents.
-func appendExplanation(id ident.TaskID, e *readiness.Explanation) []byte {
-	w := &explanationWriter{task: id, b: make([]byte, 0, 1024+stepBytes*len(e.Steps))}
-	w.say(`{"task_uuid":"`, id.String(), `"`)
+// writeExplanation writes what ExplanationResponse documents.
+func writeExplanation(out io.Writer, id ident.TaskID, e *readiness.Explanation) {
+	text := id.String()
+	w := &explanationWriter{task: id, prefix: text[:len(text)-2*4], out: out, b: make([]byte, 0, 2*writeAt)}
+	w.say(`{"task_uuid":"`, text, `"`)
 	w.why(&e.Reason)
 	if l := e.Letter; l != nil {
 		w.say(`,"dead_letter":{"dlq_entry_uuid":`).text(l.EntryID).say(`,"reason":`).text(l.Reason).say(`,"since":`).time(l.Since).say("}")
@@ -34,13 +37,25 @@ func appendExplanation(id ident.TaskID, e *readiness.Explanation) []byte {
 			w.say(",")
 		}
 		w.step(&e.Steps[i])
+		if len(w.b) >= writeAt && !w.flush() {
+			return
+		}
 	}
-	return append(w.b, "]}\n"...)
+	w.say("]}\n").flush()
+}
+
+// flush reports whether somebody still listens.
+func (w *explanationWriter) flush() bool {
+	_, err := w.out.Write(w.b)
+	w.b = w.b[:0]
+	return err == nil
 }
 
 type explanationWriter struct {
-	task ident.TaskID
-	b    []byte
+	task   ident.TaskID
+	prefix string // of the ids of its steps, as text
+	out    io.Writer
+	b      []byte
 }
 
 func (w *explanationWriter) say(parts ...string) *explanationWriter {
@@ -146,21 +161,14 @@ func (w *explanationWriter) named(n readiness.Named) {
 	w.say(`"step_uuid":`).stepID(n.No).say(`,"name":`).text(n.Name)
 }
 
+// stepID writes the id of a step, which differs from its task's in the last four
+// bytes alone.
 func (w *explanationWriter) stepID(no int32) *explanationWriter {
 	id := ident.StepRef{Task: w.task, No: no}.ID()
-	b := append(w.b, '"')
-	for i, end := range [...]int{4, 6, 8, 10, 16} {
-		if i > 0 {
-			b = append(b, '-')
-		}
-		b = hex.AppendEncode(b, id[idParts[i]:end])
-	}
-	w.b = append(b, '"')
+	w.say(`"`, w.prefix)
+	w.b = append(hex.AppendEncode(w.b, id[12:]), '"')
 	return w
 }
-
-// idParts is where the parts of a UUID begin, in bytes.
-var idParts = [...]int{0, 4, 6, 8, 10}
 
 func (w *explanationWriter) maybe(name, s string) {
 	if s != "" {
@@ -186,25 +194,36 @@ func (w *explanationWriter) time(t time.Time) *explanationWriter {
 	return w
 }
 
+// plain are the bytes that stand in a JSON string as they are; those beyond ASCII
+// have to be looked at.
+var plain = func() (is [256]bool) {
+	for c := range 0x80 {
+		is[c] = c >= ' ' && c != '"' && c != '\\'
+	}
+	return is
+}()
+
 // text writes a string.
 func (w *explanationWriter) text(s string) *explanationWriter {
 	const digits = "0123456789abcdef"
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "\ufffd")
-	}
 	b := append(w.b, '"')
-	clean := 0 // up to here it is written
-	for i := range len(s) {
+	clean, checked := 0, false // up to here it is written
+	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
+		switch {
+		case plain[c]:
+			continue
+		case c >= utf8.RuneSelf && checked:
+			continue
+		case c >= utf8.RuneSelf: // what follows stays what it is, or is replaced
+			s, checked = s[:i]+strings.ToValidUTF8(s[i:], "\ufffd"), true
 			continue
 		}
 		b = append(b, s[clean:i]...)
 		clean = i + 1
-		switch c {
-		case '"', '\\':
+		if c == '"' || c == '\\' {
 			b = append(b, '\\', c)
-		default:
+		} else {
 			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&0xf])
 		}
 	}
