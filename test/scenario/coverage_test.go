@@ -25,7 +25,7 @@ const (
 )
 
 // legs returns those that the history of a table holds, and how often.
-func (w *real) legs(ctx context.Context, table string) (map[leg]int, error) {
+func (w *onPostgres) legs(ctx context.Context, table string) (map[leg]int, error) {
 	rows, err := w.direct.Query(ctx, "select from_state, to_state, path from "+pgx.Identifier{"tasker", table}.Sanitize())
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func requireEveryRow(t *testing.T, all []world) {
 	inTasks, inSteps := map[leg]int{}, map[leg]int{}
 	for _, w := range all {
 		for table, sum := range map[string]map[leg]int{taskTable: inTasks, stepTable: inSteps} {
-			found, err := w.(*real).legs(t.Context(), table)
+			found, err := w.(*onPostgres).legs(t.Context(), table)
 			require.NoError(t, err)
 			for l, n := range found {
 				sum[l] += n

@@ -30,8 +30,8 @@ var schema = pgtest.Schema{
 	},
 }
 
-// real is a server on a database of its own.
-type real struct {
+// onPostgres is a real server on a database of its own.
+type onPostgres struct {
 	main, other *running // other is nil while there is none
 	url         string
 	files       fs.FS
@@ -50,7 +50,7 @@ type running struct {
 
 func openReal(t *testing.T, files fs.FS, on *stages) world {
 	t.Helper()
-	w := &real{url: pgtest.New(t, schema).URL, files: files, on: on}
+	w := &onPostgres{url: pgtest.New(t, schema).URL, files: files, on: on}
 	direct, err := pgxpool.New(t.Context(), w.url)
 	require.NoError(t, err)
 	t.Cleanup(direct.Close)
@@ -60,7 +60,7 @@ func openReal(t *testing.T, files fs.FS, on *stages) world {
 }
 
 // configuration is that of each server of the world.
-func (w *real) configuration() *configuration.Config {
+func (w *onPostgres) configuration() *configuration.Config {
 	cfg := configuration.Default()
 	cfg.Environment = "test"
 	cfg.Common.Database.URL = configuration.Secret(w.url)
@@ -78,7 +78,7 @@ func (w *real) configuration() *configuration.Config {
 }
 
 // start runs a server until it is stopped, or the test is over.
-func (w *real) start(t *testing.T, handler string) *running {
+func (w *onPostgres) start(t *testing.T, handler string) *running {
 	t.Helper()
 	cfg := w.configuration()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -101,17 +101,19 @@ func (w *real) start(t *testing.T, handler string) *running {
 	r.parts = r.Parts()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
-		<-ended // of a server without a database, with an error
+		if err := <-ended; err != nil {
+			t.Logf("a server that was killed did not stop well: %v", err)
+		}
 	})
 	t.Cleanup(r.stop)
 	return r
 }
 
-func (w *real) URL() string { return "http://" + w.main.HTTPAddr }
+func (w *onPostgres) URL() string { return "http://" + w.main.HTTPAddr }
 
 // Advance implements world. The servers are told as any other server would tell
 // them.
-func (w *real) Advance(ctx context.Context, d time.Duration) error {
+func (w *onPostgres) Advance(ctx context.Context, d time.Duration) error {
 	w.mu.Lock()
 	w.offset += d
 	w.mu.Unlock()
@@ -123,17 +125,19 @@ func (w *real) Advance(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-func (w *real) Offset() time.Duration {
+func (w *onPostgres) Offset() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.offset
 }
 
-func (w *real) Sweep(ctx context.Context) error { return w.main.parts.App.SweepStaleness(ctx) }
+func (w *onPostgres) Sweep(ctx context.Context) error { return w.main.parts.App.SweepStaleness(ctx) }
 
-func (w *real) Carry(ctx context.Context, _ string, done func() error) error { return until(ctx, done) }
+func (w *onPostgres) Carry(ctx context.Context, _ string, done func() error) error {
+	return until(ctx, done)
+}
 
-func (w *real) StartServer(t *testing.T) {
+func (w *onPostgres) StartServer(t *testing.T) {
 	t.Helper()
 	require.Nil(t, w.other, "there is another server already")
 	w.other = w.start(t, handlerElsewhere)
@@ -141,7 +145,7 @@ func (w *real) StartServer(t *testing.T) {
 
 // KillServer implements world. The rest of the server finds out that it is dead
 // on its own time.
-func (w *real) KillServer(t *testing.T) {
+func (w *onPostgres) KillServer(t *testing.T) {
 	t.Helper()
 	require.NotNil(t, w.other, "there is no other server")
 	w.other.parts.DB.Close()
@@ -149,11 +153,11 @@ func (w *real) KillServer(t *testing.T) {
 	w.other = nil
 }
 
-func (w *real) RenewServer(ctx context.Context, lease time.Duration) error {
+func (w *onPostgres) RenewServer(ctx context.Context, lease time.Duration) error {
 	return w.other.parts.Store.Renew(ctx, lease, w.other.parts.Dispatcher.Declared())
 }
 
-func (w *real) TaskMoves(ctx context.Context, id ident.TaskID) ([]taskMove, error) {
+func (w *onPostgres) TaskMoves(ctx context.Context, id ident.TaskID) ([]taskMove, error) {
 	rows, err := w.direct.Query(ctx, `
 		select from_state, to_state, path, coalesce(by_whom, ''), coalesce(reason, '')
 		from tasker.task_transitions where task_id = $1 order by at`, id)
@@ -187,6 +191,6 @@ func (w *real) TaskMoves(ctx context.Context, id ident.TaskID) ([]taskMove, erro
 	return all, err
 }
 
-func (w *real) StepMoves(ctx context.Context, ref ident.StepRef) ([]ports.StepMove, error) {
+func (w *onPostgres) StepMoves(ctx context.Context, ref ident.StepRef) ([]ports.StepMove, error) {
 	return w.main.parts.Store.StepHistory(ctx, ref)
 }
