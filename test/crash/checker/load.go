@@ -92,6 +92,7 @@ from (select template_id, kind, state, n from tasker.counts
 group by template_id, kind, state having sum(n) <> 0`
 	sqlLeftovers = `
 select 'job ' || id || ' in queue ' || queue || ' (' || state || '): ' || args from tasker.river_job
+where queue <> 'control' -- the server's own jobs come and go by the clock
 union all
 select 'identity ' || encode(i.identity, 'hex') || ' names the task ' || i.task_id || ', which does not exist'
 from tasker.task_identities i where not exists (select from tasker.tasks t where t.task_id = i.task_id)

@@ -154,6 +154,16 @@ func Postmaster(dataDir string) (pid int, alive bool) {
 	return pid, err == nil && os.SameFile(works, data)
 }
 
+// Works reports whether a process is at work. One that has ended, and whose end
+// its parent has not asked for yet, is not.
+func Works(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	_, err := os.Stat(fmt.Sprintf("/proc/%d/cwd", pid)) // a zombie has none
+	return err == nil || !onLinux()
+}
+
 func onLinux() bool {
 	_, err := os.Stat("/proc/self/cwd")
 	return err == nil
