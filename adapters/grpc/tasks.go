@@ -42,7 +42,7 @@ func (d *tasks) CreateTask(ctx context.Context, in *taskerv1.CreateTaskRequest) 
 		Name: in.GetName(), Namespace: in.GetNamespace(), Version: in.GetVersion(), Context: doc,
 		Initiator: initiator, SourceSystem: in.GetSourceSystem(), Reason: in.GetReason(), Tags: in.GetTags(),
 		Priority: in.GetPriority(), CorrelationID: in.GetCorrelationId(), ParentCorrelationID: in.GetParentCorrelationId(),
-		IdempotencyKey: in.GetIdempotencyKey(), StartAt: startAt, Deadline: deadline, OnDuplicate: in.GetOnDuplicate(),
+		IdempotencyKey: in.GetIdempotencyKey(), StartAt: startAt, Delay: app.Seconds(in.GetDelaySeconds()), Deadline: deadline, OnDuplicate: in.GetOnDuplicate(),
 	})
 	if err != nil {
 		return nil, err

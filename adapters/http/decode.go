@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tasker-go/tasker/core/app"
-	"github.com/tasker-go/tasker/core/domain/fault"
 )
 
 // unknownFieldsHeader names the fields of a body that were not understood.
@@ -37,9 +36,8 @@ type CreateTaskBody struct {
 // byte for byte, so that the core sees what was sent. Names that mean nothing
 // are returned. Types are checked here, meaning in the core. A delay counts from
 // now.
-func decodeCreate(body []byte, now time.Time) (app.CreateRequest, []string, error) {
+func decodeCreate(body []byte) (app.CreateRequest, []string, error) {
 	var r app.CreateRequest
-	delay := -1.0
 	unknown, err := readObject(body, fields{
 		"name": text(&r.Name), "namespace": text(&r.Namespace), "version": text(&r.Version),
 		"context": asIs(&r.Context), "options": asIs(&r.Options),
@@ -49,30 +47,20 @@ func decodeCreate(body []byte, now time.Time) (app.CreateRequest, []string, erro
 		"tags":         func(path string, raw json.RawMessage) error { return readTexts(path, raw, &r.Tags) },
 		"requested_at": moment(&r.RequestedAt), "start_at": moment(&r.StartAt), "deadline": moment(&r.Deadline),
 		"priority":      func(path string, raw json.RawMessage) error { return readInt32(path, raw, &r.Priority) },
-		"delay_seconds": delaySeconds(&delay),
+		"delay_seconds": delaySeconds(&r.Delay),
 	})
-	switch {
-	case err != nil || delay < 0:
-	case !r.StartAt.IsZero():
-		err = fault.In("delay_seconds", fault.CodeInvalidField, "give start_at or delay_seconds, not both")
-	default:
-		r.StartAt = now.Add(time.Duration(delay * float64(time.Second))).UTC()
-	}
 	return r, unknown, err
 }
 
-// maxDelay is how long a task may be put off by delay_seconds.
-const maxDelay = 10 * 365 * 24 * time.Hour
-
-// delaySeconds reads how long to wait.
-func delaySeconds(into *float64) func(string, json.RawMessage) error {
+// delaySeconds reads a number of seconds; what is too large for a time is the
+// largest, which the application refuses.
+func delaySeconds(into *time.Duration) func(string, json.RawMessage) error {
 	return func(path string, raw json.RawMessage) error {
-		if err := number(into)(path, raw); err != nil {
+		var seconds float64
+		if err := number(&seconds)(path, raw); err != nil {
 			return err
 		}
-		if *into < 0 || *into > maxDelay.Seconds() {
-			return fault.In(path, fault.CodeInvalidField, "%s is out of range, want 0 to %.0f", path, maxDelay.Seconds())
-		}
+		*into = app.Seconds(seconds)
 		return nil
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -25,7 +24,7 @@ func FuzzDecodeCreate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := string(body)
-		r, unknown, err := decodeCreate(body, time.Time{})
+		r, unknown, err := decodeCreate(body)
 		require.Equal(t, before, string(body), "the body is not changed")
 		if err != nil {
 			known := fault.Of(err)
@@ -88,7 +87,7 @@ func TestDocumentsReachTheCoreAsTheyWere(t *testing.T) {
 		require.NoError(t, err)
 		space := rapid.StringMatching(`[ \n\t\r]{0,3}`)
 		body := space.Draw(t, "a") + `{"context"` + space.Draw(t, "b") + `:` + space.Draw(t, "c") + string(doc) + `,"name":"n"}` + space.Draw(t, "d")
-		r, unknown, err := decodeCreate([]byte(body), time.Time{})
+		r, unknown, err := decodeCreate([]byte(body))
 		require.NoError(t, err)
 		require.Empty(t, unknown)
 		require.Equal(t, string(doc), string(r.Context))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"net/http"
-	"time"
 
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -45,7 +44,7 @@ type listOutput struct{ Body TaskListResponse }
 
 func registerTasks(a *api, s Service) {
 	register(a, app.CreateTask, func(ctx context.Context, in *createInput) (*createOutput, error) {
-		r, unknown, err := decodeCreate(in.RawBody, time.Now())
+		r, unknown, err := decodeCreate(in.RawBody)
 		if err != nil {
 			return nil, err
 		}

@@ -122,7 +122,10 @@ type CreateTaskRequest struct {
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,102,opt,name=deadline,proto3,oneof" json:"deadline,omitempty"`
 	// reject, the default: ALREADY_EXISTS where a task has the identity. return:
 	// that task is the answer. Beyond the original contract.
-	OnDuplicate   *string `protobuf:"bytes,103,opt,name=on_duplicate,json=onDuplicate,proto3,oneof" json:"on_duplicate,omitempty"`
+	OnDuplicate *string `protobuf:"bytes,103,opt,name=on_duplicate,json=onDuplicate,proto3,oneof" json:"on_duplicate,omitempty"`
+	// Instead of start_at: how long to wait from the commit, in seconds. Beyond
+	// the original contract.
+	DelaySeconds  *float64 `protobuf:"fixed64,104,opt,name=delay_seconds,json=delaySeconds,proto3,oneof" json:"delay_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,6 +263,13 @@ func (x *CreateTaskRequest) GetOnDuplicate() string {
 		return *x.OnDuplicate
 	}
 	return ""
+}
+
+func (x *CreateTaskRequest) GetDelaySeconds() float64 {
+	if x != nil && x.DelaySeconds != nil {
+		return *x.DelaySeconds
+	}
+	return 0
 }
 
 // CreateTaskResponse is the task made.
@@ -2423,7 +2433,7 @@ var File_tasker_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\n" +
-	"\x15tasker/v1/tasks.proto\x12\ttasker.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tasker/v1/common.proto\"\x89\x06\n" +
+	"\x15tasker/v1/tasks.proto\x12\ttasker.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16tasker/v1/common.proto\"\xc5\x06\n" +
 	"\x11CreateTaskRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x18\n" +
@@ -2440,7 +2450,9 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18d \x01(\tH\x06R\x0eidempotencyKey\x88\x01\x01\x12:\n" +
 	"\bstart_at\x18e \x01(\v2\x1a.google.protobuf.TimestampH\aR\astartAt\x88\x01\x01\x12;\n" +
 	"\bdeadline\x18f \x01(\v2\x1a.google.protobuf.TimestampH\bR\bdeadline\x88\x01\x01\x12&\n" +
-	"\fon_duplicate\x18g \x01(\tH\tR\vonDuplicate\x88\x01\x01B\x11\n" +
+	"\fon_duplicate\x18g \x01(\tH\tR\vonDuplicate\x88\x01\x01\x12(\n" +
+	"\rdelay_seconds\x18h \x01(\x01H\n" +
+	"R\fdelaySeconds\x88\x01\x01B\x11\n" +
 	"\x0f_correlation_idB\f\n" +
 	"\n" +
 	"_initiatorB\x10\n" +
@@ -2451,7 +2463,8 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\x10_idempotency_keyB\v\n" +
 	"\t_start_atB\v\n" +
 	"\t_deadlineB\x0f\n" +
-	"\r_on_duplicate\"\xac\x01\n" +
+	"\r_on_duplicateB\x10\n" +
+	"\x0e_delay_seconds\"\xac\x01\n" +
 	"\x12CreateTaskResponse\x12#\n" +
 	"\x04task\x18\x01 \x01(\v2\x0f.tasker.v1.TaskR\x04task\x12F\n" +
 	"\fbackpressure\x18\x02 \x01(\v2\x1d.tasker.v1.BackpressureStatusH\x00R\fbackpressure\x88\x01\x01\x12\x18\n" +

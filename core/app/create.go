@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,9 +32,10 @@ type CreateRequest struct {
 	CorrelationID            string    // UUID; made when empty
 	ParentCorrelationID      string    // UUID; empty for none
 	IdempotencyKey           string
-	StartAt                  time.Time // not before; zero for at once
-	Deadline                 time.Time // the task fails if it has not ended by then; zero for what the template says
-	OnDuplicate              string    // OnDuplicateReject, the default, or OnDuplicateReturn
+	StartAt                  time.Time     // not before; zero for at once
+	Delay                    time.Duration // the same, counted from the commit; 0 for none
+	Deadline                 time.Time     // the task fails if it has not ended by then; zero for what the template says
+	OnDuplicate              string        // OnDuplicateReject, the default, or OnDuplicateReturn
 }
 
 // What happens to a request whose identity a task has already.
@@ -116,7 +118,7 @@ func (a *Application) submission(ctx context.Context, r CreateRequest) (plan.Sub
 	s := plan.Submission{
 		ID: a.IDs.Task(), Template: stored.ID, Definition: stored.Definition, Identity: identity,
 		Context: r.Context, Options: r.Options, Tags: r.Tags, Priority: r.Priority, RequestedAt: r.RequestedAt,
-		StartAt: r.StartAt, Deadline: r.Deadline,
+		StartAt: r.StartAt, Delay: r.Delay, Deadline: r.Deadline,
 		Initiator: or(r.Initiator, "system"), SourceSystem: or(r.SourceSystem, "tasker-core"),
 		Reason: or(r.Reason, "Task requested"), CorrelationID: a.IDs.UUID(),
 	}
@@ -199,7 +201,13 @@ func (r *CreateRequest) checkTimes(now time.Time) error {
 			return fault.In(field, fault.CodeInvalidField, "%s is more than ten years ahead", field)
 		}
 	}
-	if !r.Deadline.IsZero() && (!r.Deadline.After(r.StartAt) || !r.Deadline.After(now)) {
+	switch {
+	case r.Delay < 0 || r.Delay > farthest:
+		return fault.In("delay_seconds", fault.CodeInvalidField, "delay_seconds is out of range, want 0 to %.0f", farthest.Seconds())
+	case r.Delay > 0 && !r.StartAt.IsZero():
+		return fault.In("delay_seconds", fault.CodeInvalidField, "give start_at or delay_seconds, not both")
+	}
+	if !r.Deadline.IsZero() && (!r.Deadline.After(r.StartAt) || !r.Deadline.After(now.Add(r.Delay)) || !r.Deadline.After(now)) {
 		return fault.In("deadline", fault.CodeInvalidField, "deadline has to be after now and after start_at")
 	}
 	return nil
@@ -253,4 +261,13 @@ func badUUID(field string) error {
 
 func refOf(n *plan.NewTask, s plan.NewStep) ident.StepRef {
 	return ident.StepRef{Task: n.Task.ID, No: s.No}
+}
+
+// Seconds is a number of seconds as a client gives it; what is too large for a
+// time is the largest.
+func Seconds(n float64) time.Duration {
+	if limit := float64(math.MaxInt64 / int64(time.Second)); n > limit || n < -limit {
+		return time.Duration(math.Copysign(limit, n)) * time.Second
+	}
+	return time.Duration(n * float64(time.Second))
 }

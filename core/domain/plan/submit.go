@@ -32,9 +32,10 @@ type Submission struct {
 	SourceSystem        string
 	Reason              string
 	Priority            int32
-	RequestedAt         time.Time // zero for now
-	StartAt             time.Time // not before; zero for at once
-	Deadline            time.Time // zero for what the template says
+	RequestedAt         time.Time     // zero for now
+	StartAt             time.Time     // not before; zero for at once
+	Delay               time.Duration // instead of StartAt: counted from the transaction; 0 for none
+	Deadline            time.Time     // zero for what the template says
 	CorrelationID       uuid.UUID
 	ParentCorrelationID uuid.NullUUID
 }
@@ -123,6 +124,9 @@ func AfterSubmissions(snap *Snapshot, subs []Submission, blueprints *Blueprints)
 
 // schedule sets when a task starts, when it is over, and when it wakes.
 func (t *NewTask) schedule(now time.Time, later []NewStep) {
+	if t.Delay > 0 {
+		t.StartAt = now.Add(t.Delay)
+	}
 	begins := now
 	if t.StartAt.After(now) {
 		begins = t.StartAt
