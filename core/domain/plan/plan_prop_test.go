@@ -183,7 +183,7 @@ func (r *run) lose(running []stored) {
 	before := r.tasks[running[0].Ref.Task]
 	r.batched(wakes, nil)
 	after := r.steps[running[0].Ref]
-	if running[0].Losses < r.rules.MaxLosses {
+	if running[0].Losses+1 < r.rules.MaxLosses {
 		require.Equal(r.t, step.Enqueued, after.State)
 		require.Equal(r.t, running[0].Attempts-1, after.Attempts, "a lost lease takes no attempt")
 		require.Equal(r.t, before, r.tasks[before.ID])
@@ -288,7 +288,7 @@ func (r *run) ended() {
 
 func (r *run) anyLost(id ident.TaskID) bool {
 	for ref, s := range r.steps {
-		if ref.Task == id && s.Losses > r.rules.MaxLosses {
+		if ref.Task == id && s.Losses >= r.rules.MaxLosses {
 			return true
 		}
 	}

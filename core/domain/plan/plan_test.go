@@ -33,7 +33,7 @@ func after(name string, parents ...string) template.Step {
 
 func startSmall(t *testing.T, steps ...template.Step) (*world, ident.TaskID) {
 	t.Helper()
-	w := newWorld(t, small(t, steps...), plan.Rules{MaxLosses: 1})
+	w := newWorld(t, small(t, steps...), plan.Rules{MaxLosses: 2})
 	return w, w.submit(1)[0]
 }
 

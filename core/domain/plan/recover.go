@@ -98,7 +98,7 @@ func (d *draft) lost(t *TaskChange, c *StepChange, why string) error {
 	c.Losses++
 	c.Why, c.Stop = why, true
 	c.Attempts--
-	if c.Losses > d.rules.MaxLosses {
+	if c.Losses >= d.rules.MaxLosses {
 		c.Failure = &step.Failure{
 			Type:    step.TypeWorkerUnavailable,
 			Message: fmt.Sprintf("%d workers were lost while they ran this step", c.Losses),

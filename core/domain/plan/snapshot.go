@@ -83,5 +83,5 @@ func (e *WholeError) Error() string {
 // Rules are the limits that do not come from templates.
 type Rules struct {
 	Jitter    float64 // spread of retries, see step.Policy
-	MaxLosses int32   // a step that loses more leases fails as worker_unavailable
+	MaxLosses int32   // a step that has lost so many leases fails as worker_unavailable
 }
