@@ -193,7 +193,7 @@ var applicationModule = fx.Module("application",
 		func(a *app.Application, s *postgres.Store, enqueuer *orchestrate.Enqueuer, finalizer *orchestrate.Finalizer,
 			m *telemetry.Metrics, log *slog.Logger,
 		) river.Control {
-			return control{a, &upkeep.Reconciler{Due: s, Enqueuer: enqueuer, Finalizer: finalizer, Healed: m.Healed, Log: log}}
+			return control{a, &upkeep.Reconciler{Due: s, Pauses: s, Enqueuer: enqueuer, Finalizer: finalizer, Healed: m.Healed, Log: log}}
 		},
 	),
 )

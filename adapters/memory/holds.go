@@ -118,6 +118,21 @@ func (s *Store) Paused(ctx context.Context, id ident.TaskID, name task.Name) ([]
 	return out, nil
 }
 
+// EndPauses implements ports.Pauses.
+func (s *Store) EndPauses(ctx context.Context) (int, error) {
+	if err := s.reading(ctx); err != nil {
+		return 0, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	before := len(s.db.pauses)
+	maps.DeleteFunc(s.db.pauses, func(k pauseKey, _ ports.Pause) bool {
+		state := s.db.tasks[k.task].state
+		return k.kind == ports.PauseTask && state.Terminal() && state != task.Error
+	})
+	return before - len(s.db.pauses), nil
+}
+
 // ListPauses implements ports.Pauses.
 func (s *Store) ListPauses(ctx context.Context, limit int) ([]ports.Pause, error) {
 	if err := s.reading(ctx); err != nil {

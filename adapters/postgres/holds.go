@@ -59,6 +59,10 @@ where kind = 'task' and task_id = $1
    or kind = 'template' and namespace = $2 and name = $3 and version = $4
    or kind = 'namespace' and namespace = $2
 order by kind, since`
+	sqlEndPauses = `
+delete from tasker.pauses p
+using tasker.tasks t
+where p.kind = 'task' and t.task_id = p.task_id and t.state in ('complete', 'cancelled', 'resolved_manually')`
 	sqlListPauses = `select` + pauseColumns + `from tasker.pauses order by since desc, kind, namespace, name, version, task_id limit $1`
 )
 
@@ -154,6 +158,15 @@ func (s *Store) Unpause(ctx context.Context, p ports.Pause) (bool, error) {
 // Paused implements ports.Pauses.
 func (s *Store) Paused(ctx context.Context, id ident.TaskID, name task.Name) ([]ports.Pause, error) {
 	return s.pauses(ctx, sqlPausedTask, id, name.Namespace, name.Name, name.Version)
+}
+
+// EndPauses implements ports.Pauses.
+func (s *Store) EndPauses(ctx context.Context) (int, error) {
+	tag, err := s.reads.Exec(ctx, sqlEndPauses)
+	if err != nil {
+		return 0, translate(fmt.Errorf("end pauses: %w", err))
+	}
+	return int(tag.RowsAffected()), nil
 }
 
 // ListPauses implements ports.Pauses.

@@ -42,6 +42,9 @@ type Pauses interface {
 	// Paused returns all pauses that hold a task back: its own, its template's
 	// and its namespace's.
 	Paused(ctx context.Context, id ident.TaskID, name task.Name) ([]Pause, error)
+	// EndPauses forgets the pauses of tasks that have ended for good, and returns
+	// how many there were.
+	EndPauses(ctx context.Context) (int, error)
 	// ListPauses returns the newest pauses.
 	ListPauses(ctx context.Context, limit int) ([]Pause, error)
 }

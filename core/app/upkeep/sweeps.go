@@ -71,14 +71,19 @@ func (r *Renewal) Run(ctx context.Context) error {
 // nothing.
 type Reconciler struct {
 	Due       ports.DueStore
+	Pauses    ports.Pauses
 	Enqueuer  *Enqueuer
 	Finalizer *Finalizer
 	Healed    func(n int) // counts what was found
 	Log       *slog.Logger
 }
 
-// Reconcile wakes what is long overdue.
+// Reconcile wakes what is long overdue, and forgets pauses of tasks that have
+// ended: claims look at all pauses.
 func (r *Reconciler) Reconcile(ctx context.Context) error {
+	if _, err := r.Pauses.EndPauses(ctx); err != nil {
+		return err
+	}
 	due, err := r.Due.Due(ctx, batch, late)
 	if err != nil || due.Overdue == 0 {
 		return err

@@ -142,6 +142,25 @@ func pauseRefused(t *testing.T, l *life) {
 	require.Empty(t, list)
 }
 
+func pauseEnds(t *testing.T, l *life) {
+	ended, moves := l.start(t, "a"), l.start(t, "b")
+	l.pause(t, ports.Pause{Kind: ports.PauseTask, Task: ended})
+	stays := []ports.Pause{
+		l.pause(t, ports.Pause{Kind: ports.PauseTask, Task: moves}),
+		l.pause(t, ports.Pause{Kind: ports.PauseNamespace, Name: task.Name{Namespace: namespace}}),
+	}
+	n, err := l.store.EndPauses(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, n)
+	l.cancel(t, ended)
+	n, err = l.store.EndPauses(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	list, err := l.store.ListPauses(t.Context(), 9)
+	require.NoError(t, err)
+	require.ElementsMatch(t, stays, list)
+}
+
 func purge(t *testing.T, l *life) {
 	s := submission(t, l.register(t, workflow(t, namespace, "flow", "a", "b")))
 	s.Identity = plan.Identity{7}

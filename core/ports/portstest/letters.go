@@ -51,6 +51,7 @@ func RunLife(t *testing.T, open func(*testing.T) Harness) {
 		"what two pauses hold waits for both":            pauseTwice,
 		"a pause stays as it was made":                   pauseKept,
 		"only tasks that can move are paused":            pauseRefused,
+		"pauses of tasks that have ended are forgotten":  pauseEnds,
 		"a purged task leaves nothing":                   purge,
 		"a task that has not ended is not purged":        purgeRefused,
 		"letters that are not there are faults":          letterMissing,
