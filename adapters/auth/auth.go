@@ -57,7 +57,7 @@ func New(keys []Key, header string) *Keys {
 		k.known[i] = known{
 			hash: sha256.Sum256([]byte(key.Key)),
 			principal: access.Principal{
-				Subject: subject, Permissions: key.Permissions, All: len(key.Permissions) == 0,
+				Kind: access.KindKey, ID: subject, Subject: subject, Permissions: key.Permissions, All: len(key.Permissions) == 0,
 			},
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/access"
 	"github.com/tasker-go/tasker/core/domain/fault"
 )
@@ -98,14 +99,6 @@ func (s *streamWith) RecvMsg(m any) error {
 	}
 }
 
-type principalKey struct{}
-
-// principalOf returns who calls.
-func principalOf(ctx context.Context) access.Principal {
-	p, _ := ctx.Value(principalKey{}).(access.Principal)
-	return p
-}
-
 // authorise returns the context of a call with who makes it, if they may.
 func (g *gate) authorise(ctx context.Context, method string) (context.Context, error) {
 	op, built := methods[method]
@@ -122,7 +115,7 @@ func (g *gate) authorise(ctx context.Context, method string) (context.Context, e
 	case !who.May(op.Permission()):
 		return ctx, fault.New(fault.CodePermissionDenied, "these credentials do not allow this; they need %s", op.Permission())
 	}
-	return context.WithValue(ctx, principalKey{}, who), nil
+	return app.WithPrincipal(ctx, who), nil
 }
 
 func one(md metadata.MD, key string) string {

@@ -18,7 +18,7 @@ type operators struct {
 // actor returns who acts: by, else whose credentials they are.
 func actor(ctx context.Context, by string) string {
 	if by == "" {
-		return principalOf(ctx).Subject
+		return app.PrincipalOf(ctx).Subject
 	}
 	return by
 }

@@ -144,7 +144,7 @@ func (d *tasks) CancelTask(ctx context.Context, in *taskerv1.CancelTaskRequest) 
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.service.CancelTask(ctx, id, principalOf(ctx).Subject, in.GetReason())
+	t, err := d.service.CancelTask(ctx, id, app.PrincipalOf(ctx).Subject, in.GetReason())
 	if fault.Is(err, fault.CodeTaskFinished) {
 		why := fault.Of(err).Message
 		return &taskerv1.CancelTaskResponse{Message: &why}, nil

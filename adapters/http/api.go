@@ -150,7 +150,7 @@ func (a *api) admit(need access.Permission) func(huma.Context, func(huma.Context
 		if c := callOf(hctx.Context()); c != nil {
 			c.principal = who
 		}
-		next(hctx)
+		next(huma.WithContext(hctx, app.WithPrincipal(hctx.Context(), who)))
 	}
 }
 

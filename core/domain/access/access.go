@@ -1,7 +1,10 @@
 // Package access says who may do what.
 package access
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Permission is "resource:action", as in credentials.
 type Permission string
@@ -28,16 +31,39 @@ const (
 	DLQResume         Permission = "dlq:resume"
 )
 
+// Kind is how a principal has shown who it is.
+type Kind string
+
+// The kinds of principal; the zero Kind is that of nobody.
+const (
+	KindAnonymous Kind = "anonymous" // no credentials are asked for
+	KindKey       Kind = "key"
+	KindJWT       Kind = "jwt"
+)
+
 // Principal is who asks. The zero Principal is nobody and may do only what is
 // public.
 type Principal struct {
-	Subject     string
+	Kind        Kind
+	ID          string       // tells principals of a kind apart, and never is a secret
+	Subject     string       // who it is, for people
 	Permissions []Permission // exact, or "resource:*"
-	All         bool         // may do everything
+	All         bool         // has every permission
+	Namespaces  []string     // what it may see and touch; empty for all
 }
 
 // Anonymous is who asks a server that asks for no credentials.
-func Anonymous() Principal { return Principal{Subject: "anonymous", All: true} }
+func Anonymous() Principal {
+	return Principal{Kind: KindAnonymous, ID: "anonymous", Subject: "anonymous", All: true}
+}
+
+// Scoped reports whether p is kept to some namespaces.
+func (p Principal) Scoped() bool { return len(p.Namespaces) > 0 }
+
+// Within reports whether p may see and touch what is in the namespace.
+func (p Principal) Within(namespace string) bool {
+	return !p.Scoped() || slices.Contains(p.Namespaces, namespace)
+}
 
 // May reports whether p may do what needs the permission.
 func (p Principal) May(need Permission) bool {
