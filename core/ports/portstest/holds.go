@@ -143,7 +143,7 @@ func pauseRefused(t *testing.T, l *life) {
 }
 
 func pauseEnds(t *testing.T, l *life) {
-	ended, moves := l.start(t, "a"), l.start(t, "b")
+	ended, moves := l.start(t, "a"), l.start(t, "a")
 	l.pause(t, ports.Pause{Kind: ports.PauseTask, Task: ended})
 	stays := []ports.Pause{
 		l.pause(t, ports.Pause{Kind: ports.PauseTask, Task: moves}),
