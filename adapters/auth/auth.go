@@ -3,6 +3,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"strings"
@@ -74,7 +75,7 @@ func (k *Keys) Required() bool { return len(k.known) > 0 }
 // the API key; either may be empty. While no keys are known it looks at
 // neither. An error is a fault unauthenticated with MetaReason; it never
 // repeats what was presented.
-func (k *Keys) Authenticate(authorization, key string) (access.Principal, error) {
+func (k *Keys) Authenticate(_ context.Context, authorization, key string) (access.Principal, error) {
 	if !k.Required() {
 		return access.Anonymous(), nil
 	}

@@ -42,7 +42,7 @@ func TestAuthenticate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := keys.Authenticate(c.authorization, c.key)
+			p, err := keys.Authenticate(t.Context(), c.authorization, c.key)
 			if c.reason == "" {
 				require.NoError(t, err)
 				require.Equal(t, c.subject, p.Subject)
@@ -64,10 +64,10 @@ func TestRights(t *testing.T) {
 		{Key: "all", Subject: "root"},
 		{Key: "some", Permissions: []access.Permission{"tasks:*"}},
 	}, "X-Other")
-	all, err := keys.Authenticate("", "all")
+	all, err := keys.Authenticate(t.Context(), "", "all")
 	require.NoError(t, err)
 	require.True(t, all.May(access.TemplatesRead))
-	some, err := keys.Authenticate("", "some")
+	some, err := keys.Authenticate(t.Context(), "", "some")
 	require.NoError(t, err)
 	require.True(t, some.May(access.TasksCancel))
 	require.False(t, some.May(access.TemplatesRead))
@@ -76,7 +76,7 @@ func TestRights(t *testing.T) {
 
 func TestWithoutKeysCredentialsAreNotLookedAt(t *testing.T) {
 	t.Parallel()
-	p, err := auth.New(nil, "").Authenticate("Bearer x", "\x00")
+	p, err := auth.New(nil, "").Authenticate(t.Context(), "Bearer x", "\x00")
 	require.NoError(t, err)
 	require.Equal(t, access.Anonymous(), p)
 }
@@ -91,7 +91,7 @@ func TestOnlyTheKeyItselfIsAccepted(t *testing.T) {
 		for i, k := range configured {
 			list[i] = auth.Key{Key: k, Subject: "of " + k}
 		}
-		p, err := auth.New(list, "").Authenticate("", presented)
+		p, err := auth.New(list, "").Authenticate(t.Context(), "", presented)
 		known := false
 		for _, k := range configured {
 			known = known || k == presented

@@ -106,7 +106,7 @@ func (g *gate) authorise(ctx context.Context, method string) (context.Context, e
 		return ctx, nil
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
-	who, err := g.auth.Authenticate(bearer(one(md, "authorization")), one(md, g.auth.Header()))
+	who, err := g.auth.Authenticate(ctx, bearer(one(md, "authorization")), one(md, g.auth.Header()))
 	switch {
 	case err != nil:
 		return ctx, err

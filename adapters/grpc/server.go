@@ -53,7 +53,7 @@ type Authenticator interface {
 	// Header is the name under which API keys arrive, in any case.
 	Header() string
 	// Authenticate returns who it is, or a fault unauthenticated.
-	Authenticate(authorization, key string) (access.Principal, error)
+	Authenticate(ctx context.Context, authorization, key string) (access.Principal, error)
 }
 
 // Health reports on the server.

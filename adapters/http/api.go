@@ -139,7 +139,7 @@ func (a *api) admit(need access.Permission) func(huma.Context, func(huma.Context
 			next(hctx)
 			return
 		}
-		who, err := a.auth.Authenticate(hctx.Header("Authorization"), hctx.Header(a.auth.Header()))
+		who, err := a.auth.Authenticate(hctx.Context(), hctx.Header("Authorization"), hctx.Header(a.auth.Header()))
 		if err == nil && !who.May(need) {
 			err = fault.New(fault.CodePermissionDenied, "the permission %s is missing", need)
 		}

@@ -43,7 +43,7 @@ var _ Service = (*app.Application)(nil)
 type Authenticator interface {
 	// Header is the name of the header that carries API keys.
 	Header() string
-	Authenticate(authorization, key string) (access.Principal, error)
+	Authenticate(ctx context.Context, authorization, key string) (access.Principal, error)
 }
 
 // Limits of a connection that nobody has needed to change.

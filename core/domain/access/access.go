@@ -9,27 +9,62 @@ import (
 // Permission is "resource:action", as in credentials.
 type Permission string
 
-// The permissions of the operations that exist; Public is for those that need
-// none.
+// The permissions of the operations that exist, and those of the contract that
+// no operation needs yet; Public is for operations that need none.
 const (
-	Public            Permission = ""
-	TasksCreate       Permission = "tasks:create"
-	TasksRead         Permission = "tasks:read"
-	TasksList         Permission = "tasks:list"
-	TasksCancel       Permission = "tasks:cancel"
-	TasksManage       Permission = "tasks:manage" // give up, resolve, retry, pause
-	TasksPurge        Permission = "tasks:purge"
-	StepsRead         Permission = "steps:read"
-	StepsResolve      Permission = "steps:resolve"
-	TemplatesRead     Permission = "templates:read"
-	TemplatesManage   Permission = "templates:manage" // register, disable, pause
-	TemplatesValidate Permission = "templates:validate"
-	SystemManage      Permission = "system:manage" // pause a whole namespace
-	DLQRead           Permission = "dlq:read"
-	DLQUpdate         Permission = "dlq:update"
-	DLQStats          Permission = "dlq:stats"
-	DLQResume         Permission = "dlq:resume"
+	Public              Permission = ""
+	TasksCreate         Permission = "tasks:create"
+	TasksRead           Permission = "tasks:read"
+	TasksList           Permission = "tasks:list"
+	TasksCancel         Permission = "tasks:cancel"
+	TasksContextRead    Permission = "tasks:context_read"
+	TasksManage         Permission = "tasks:manage" // give up, resolve, retry, pause
+	TasksPurge          Permission = "tasks:purge"
+	StepsRead           Permission = "steps:read"
+	StepsResolve        Permission = "steps:resolve"
+	TemplatesRead       Permission = "templates:read"
+	TemplatesManage     Permission = "templates:manage" // register, disable, pause
+	TemplatesValidate   Permission = "templates:validate"
+	SystemManage        Permission = "system:manage" // pause a whole namespace
+	SystemConfigRead    Permission = "system:config_read"
+	SystemHandlersRead  Permission = "system:handlers_read"
+	SystemAnalyticsRead Permission = "system:analytics_read"
+	DLQRead             Permission = "dlq:read"
+	DLQUpdate           Permission = "dlq:update"
+	DLQStats            Permission = "dlq:stats"
+	DLQResume           Permission = "dlq:resume"
+	WorkerConfigRead    Permission = "worker:config_read"
+	WorkerTemplatesRead Permission = "worker:templates_read"
 )
+
+// known is every permission but Public.
+var known = []Permission{
+	TasksCreate, TasksRead, TasksList, TasksCancel, TasksContextRead, TasksManage, TasksPurge,
+	StepsRead, StepsResolve,
+	TemplatesRead, TemplatesManage, TemplatesValidate,
+	SystemManage, SystemConfigRead, SystemHandlersRead, SystemAnalyticsRead,
+	DLQRead, DLQUpdate, DLQStats, DLQResume,
+	WorkerConfigRead, WorkerTemplatesRead,
+}
+
+// Permissions returns every permission that a credential may name, apart from
+// "resource:*".
+func Permissions() []Permission { return slices.Clone(known) }
+
+// Resource returns what p is about: the part before the colon.
+func (p Permission) Resource() string {
+	resource, _, _ := strings.Cut(string(p), ":")
+	return resource
+}
+
+// every is all permissions on the resource of p.
+func (p Permission) every() Permission { return Permission(p.Resource() + ":*") }
+
+// Known reports whether p is a permission, or "resource:*" of a resource that
+// has any. A "*" alone is not.
+func Known(p Permission) bool {
+	return slices.ContainsFunc(known, func(k Permission) bool { return p == k || p == k.every() })
+}
 
 // Kind is how a principal has shown who it is.
 type Kind string
@@ -70,9 +105,12 @@ func (p Principal) May(need Permission) bool {
 	if need == Public || p.All {
 		return true
 	}
-	resource, _, _ := strings.Cut(string(need), ":")
+	resource := need.Resource()
 	for _, have := range p.Permissions {
-		if have == need || string(have) == resource+":*" {
+		if have == need {
+			return true
+		}
+		if whole, is := strings.CutSuffix(string(have), ":*"); is && whole == resource {
 			return true
 		}
 	}
