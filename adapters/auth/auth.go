@@ -1,11 +1,12 @@
-// Package auth says who is asking, for both doors. It knows API keys and
-// nothing of how a door carries them.
+// Package auth says who is asking, for both doors. It knows API keys and bearer
+// tokens, and nothing of how a door carries them.
 package auth
 
 import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"strings"
 
 	"github.com/tasker-go/tasker/core/domain/access"
@@ -19,6 +20,7 @@ const DefaultHeader = "X-API-Key"
 type Key struct {
 	Key         string
 	Permissions []access.Permission // none means that it may do everything
+	Namespaces  []string            // what it may see and touch; none means all
 	Subject     string              // whose it is; stands in the audit
 }
 
@@ -31,9 +33,10 @@ const (
 	Malformed  = "malformed" // they cannot be read
 )
 
-// Keys checks credentials. It is safe for concurrent use.
+// Keys checks API keys of the configuration. It is safe for concurrent use.
 type Keys struct {
 	header string
+	tokens *Tokens // nil where no tokens are accepted
 	known  []known
 }
 
@@ -58,9 +61,11 @@ func New(keys []Key, header string) *Keys {
 		k.known[i] = known{
 			hash: sha256.Sum256([]byte(key.Key)),
 			principal: access.Principal{
-				Kind: access.KindKey, ID: subject, Subject: subject, Permissions: key.Permissions, All: len(key.Permissions) == 0,
+				Kind: access.KindKey, Subject: subject, Permissions: key.Permissions, All: len(key.Permissions) == 0,
+				Namespaces: key.Namespaces,
 			},
 		}
+		k.known[i].principal.ID = hex.EncodeToString(k.known[i].hash[:6])
 	}
 	return k
 }
@@ -68,25 +73,38 @@ func New(keys []Key, header string) *Keys {
 // Header returns the name under which keys arrive.
 func (k *Keys) Header() string { return k.header }
 
+// WithTokens returns the check for these keys, and for bearer tokens as well.
+func (k *Keys) WithTokens(t *Tokens) *Keys {
+	both := *k
+	both.tokens = t
+	return &both
+}
+
 // Required reports whether credentials are asked for at all.
-func (k *Keys) Required() bool { return len(k.known) > 0 }
+func (k *Keys) Required() bool { return len(k.known) > 0 || k.tokens != nil }
 
 // Authenticate returns who presents the value of the Authorization header and
-// the API key; either may be empty. While no keys are known it looks at
-// neither. An error is a fault unauthenticated with MetaReason; it never
-// repeats what was presented.
-func (k *Keys) Authenticate(_ context.Context, authorization, key string) (access.Principal, error) {
+// the API key; either may be empty. While neither keys nor tokens are accepted
+// it looks at neither. An error is a fault unauthenticated with MetaReason; it
+// never repeats what was presented.
+func (k *Keys) Authenticate(ctx context.Context, authorization, key string) (access.Principal, error) {
 	if !k.Required() {
 		return access.Anonymous(), nil
 	}
-	if strings.HasPrefix(authorization, "Bearer ") {
+	if !printable(authorization) {
+		return access.Principal{}, refuse(Malformed, "Authorization has characters other than visible ASCII")
+	}
+	if token, bearer := strings.CutPrefix(authorization, "Bearer "); bearer {
 		// A bad token is final, so that a client learns which of two
 		// credentials was looked at.
-		return access.Principal{}, refuse(Invalid, "bearer tokens are not accepted here; send an API key as %s alone", k.header)
+		if k.tokens == nil {
+			return access.Principal{}, refuse(Invalid, "bearer tokens are not accepted here; send an API key as %s alone", k.header)
+		}
+		return k.tokens.Verify(ctx, token)
 	}
 	switch {
 	case key == "":
-		return access.Principal{}, refuse(Missing, "credentials are missing; send an API key as %s", k.header)
+		return access.Principal{}, refuse(Missing, "credentials are missing; send %s", k.accepted())
 	case !visible(key):
 		return access.Principal{}, refuse(Malformed, "%s has characters other than visible ASCII", k.header)
 	}
@@ -94,6 +112,18 @@ func (k *Keys) Authenticate(_ context.Context, authorization, key string) (acces
 		return p, nil
 	}
 	return access.Principal{}, refuse(Invalid, "the API key in %s is not known", k.header)
+}
+
+// accepted says what can be sent.
+func (k *Keys) accepted() string {
+	switch {
+	case k.tokens == nil:
+		return "an API key as " + k.header
+	case len(k.known) == 0:
+		return "a token as Authorization: Bearer"
+	default:
+		return "a token as Authorization: Bearer, or an API key as " + k.header
+	}
 }
 
 // find compares with every key, whichever matches: how long it takes says
@@ -111,6 +141,16 @@ func (k *Keys) find(key string) (access.Principal, bool) {
 	return k.known[found].principal, true
 }
 
+// printable reports whether s is visible ASCII, spaces and tabs.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] != '\t' && (s[i] < ' ' || s[i] > '~') {
+			return false
+		}
+	}
+	return true
+}
+
 func visible(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
@@ -120,6 +160,6 @@ func visible(s string) bool {
 	return true
 }
 
-func refuse(reason, format string, args ...any) error {
+func refuse(reason, format string, args ...any) *fault.Error {
 	return fault.New(fault.CodeUnauthenticated, format, args...).With(MetaReason, reason)
 }
