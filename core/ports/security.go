@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tasker-go/tasker/core/domain/access"
+	"github.com/tasker-go/tasker/core/domain/fault"
 )
 
 // Keys keeps API keys. Rows stay when a key is revoked, for the audit log speaks
@@ -25,6 +26,18 @@ type Keys interface {
 	// KeysUsed notes when keys were last used; a later time that is noted already
 	// stays. Keys that do not exist are left out.
 	KeysUsed(ctx context.Context, at map[string]time.Time) error
+}
+
+// KeyLives returns a fault key_ended for a key that is revoked or expired.
+func KeyLives(k access.Key, now time.Time) error {
+	switch {
+	case k.Revoked():
+		return fault.New(fault.CodeKeyEnded, "the key is revoked; create another one")
+	case k.Expired(now):
+		return fault.New(fault.CodeKeyEnded, "the key has expired; create another one")
+	default:
+		return nil
+	}
 }
 
 // KeyStore looks keys up without asking the database. It is safe for concurrent

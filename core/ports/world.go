@@ -39,6 +39,7 @@ type News struct {
 	Moved   bool           // tasks changed their state
 	Ended   []ident.TaskID // tasks that ended other than by their results: what runs of them is to stop
 	Taken   []Dispatch     // dispatches that are not their worker's any more
+	Keys    bool           // API keys were added, rotated or revoked
 	// Lost is set when the line to the database was cut: anything may have
 	// been missed.
 	Lost bool

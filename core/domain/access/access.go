@@ -29,6 +29,8 @@ const (
 	SystemConfigRead    Permission = "system:config_read"
 	SystemHandlersRead  Permission = "system:handlers_read"
 	SystemAnalyticsRead Permission = "system:analytics_read"
+	SystemKeys          Permission = "system:keys"       // create, read, rotate and revoke stored API keys
+	SystemAuditRead     Permission = "system:audit_read" // read who changed what
 	DLQRead             Permission = "dlq:read"
 	DLQUpdate           Permission = "dlq:update"
 	DLQStats            Permission = "dlq:stats"
@@ -42,7 +44,7 @@ var known = []Permission{
 	TasksCreate, TasksRead, TasksList, TasksCancel, TasksContextRead, TasksManage, TasksPurge,
 	StepsRead, StepsResolve,
 	TemplatesRead, TemplatesManage, TemplatesValidate,
-	SystemManage, SystemConfigRead, SystemHandlersRead, SystemAnalyticsRead,
+	SystemManage, SystemConfigRead, SystemHandlersRead, SystemAnalyticsRead, SystemKeys, SystemAuditRead,
 	DLQRead, DLQUpdate, DLQStats, DLQResume,
 	WorkerConfigRead, WorkerTemplatesRead,
 }
@@ -74,6 +76,7 @@ const (
 	KindAnonymous Kind = "anonymous" // no credentials are asked for
 	KindKey       Kind = "key"
 	KindJWT       Kind = "jwt"
+	KindCommand   Kind = "command" // who runs the program at the command line
 )
 
 // Principal is who asks. The zero Principal is nobody and may do only what is

@@ -8,12 +8,6 @@ import (
 	"time"
 )
 
-// The permissions of what this file and the audit log are about.
-const (
-	SystemKeys      Permission = "system:keys"       // create, read, rotate and revoke stored API keys
-	SystemAuditRead Permission = "system:audit_read" // read who changed what
-)
-
 // keyPrefix begins every stored key as its holder sees it, so that scanners for
 // leaked secrets know one when they see it.
 const keyPrefix = "tsk_"
@@ -95,27 +89,11 @@ func (k *Key) Revoked() bool { return !k.RevokedAt.IsZero() }
 // Expired reports whether the key has come to its end.
 func (k *Key) Expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
 
-// Rights is what a role allows.
-type Rights struct {
-	Permissions []Permission
-	All         bool // every permission
-}
-
-// Principal returns who presents the key. A role that is not known, because it
-// was taken out of the configuration, allows nothing.
-func (k *Key) Principal(role func(string) (Rights, bool)) Principal {
-	p := Principal{
-		Kind: KindKey, ID: k.ID, Subject: k.Name, Permissions: slices.Clone(k.Permissions), Namespaces: slices.Clone(k.Namespaces),
-	}
-	for _, name := range k.Roles {
-		rights, ok := role(name)
-		if !ok {
-			continue
-		}
-		p.All = p.All || rights.All
-		p.Permissions = append(p.Permissions, rights.Permissions...)
-	}
-	return p
+// Principal returns who presents the key. What is not known, because it was
+// taken out of the configuration, allows nothing.
+func (k *Key) Principal(roles Roles) Principal {
+	granted, _, _ := roles.Grant(k.Permissions, k.Roles)
+	return Principal{Kind: KindKey, ID: k.ID, Subject: k.Name, Permissions: granted, Namespaces: slices.Clone(k.Namespaces)}
 }
 
 // Lacks returns what other may and p may not: a permission, "every permission",

@@ -38,6 +38,9 @@ const (
 	CodeDeadLetterOpen      Code = "dead_letter_open"       // the task has an open one already
 	CodeDeadLetterOld       Code = "dead_letter_superseded" // the task has a newer one
 	CodeResumeNotFound      Code = "resume_not_found"
+	CodeKeyNotFound         Code = "key_not_found"
+	CodeKeyExists           Code = "key_exists"           // a key that is not revoked has the name
+	CodeKeyEnded            Code = "key_ended"            // the key is revoked or expired
 	CodeIllegalTransition   Code = "illegal_transition"   // the state machine has no such move
 	CodeStaleResult         Code = "stale_result"         // not the live dispatch of the step
 	CodeUnauthenticated     Code = "unauthenticated"      // no or bad credentials
@@ -66,6 +69,7 @@ var kinds = map[Code]Kind{
 	CodeTaskNotFinished:  Refused, CodeTaskNotBlocked: Refused, CodeTaskNotStarted: Refused, CodeNoFailedSteps: Refused,
 	CodeDeadLetterNotFound: NotFound, CodeDeadLetterClosed: Refused, CodeDeadLetterOpen: Conflict,
 	CodeDeadLetterOld: Refused, CodeResumeNotFound: NotFound,
+	CodeKeyNotFound: NotFound, CodeKeyExists: Conflict, CodeKeyEnded: Refused,
 	CodeTaskFinished: Refused, CodeIllegalTransition: Refused, CodeStaleResult: Refused,
 	CodeUnauthenticated: Unauthenticated, CodePermissionDenied: PermissionDenied, CodeMailboxFull: Unavailable,
 	CodeDatabaseDown: Unavailable, CodeBreakerOpen: Unavailable, CodeContended: Unavailable, CodeShuttingDown: Unavailable, CodeNotReady: Unavailable,
