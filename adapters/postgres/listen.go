@@ -3,9 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,7 +21,6 @@ type message struct {
 	Jobs    bool           `json:"j,omitempty"`
 	Waiting bool           `json:"w,omitempty"`
 	Moved   bool           `json:"m,omitempty"`
-	Follows bool           `json:"f,omitempty"` // the server follows tasks: it wants to know of every move
 	Ended   []ident.TaskID `json:"c,omitempty"`
 	Taken   []taken        `json:"t,omitempty"`
 	Keys    bool           `json:"k,omitempty"`
@@ -41,14 +38,11 @@ type taken struct {
 // handlers of the others run to their end, and their results are stale.
 const maxNamed = 100
 
-// newsOf returns what a decision is to others; empty for nothing. Followed says
-// that some server follows tasks: then every move of a step is news.
-func newsOf(server int32, d plan.Decision, followed bool) string {
+func newsOf(server int32, d plan.Decision) string {
 	m := message{Server: server, Jobs: len(d.Jobs) > 0}
 	for i := range d.Steps {
 		c := &d.Steps[i]
 		m.Waiting = m.Waiting || c.State == step.WaitingForRetry
-		m.Moved = m.Moved || followed && c.Moved()
 		if c.Stop && len(m.Taken) < maxNamed/2 {
 			m.Taken = append(m.Taken, taken{c.Ref.Task, c.Ref.No, c.Live})
 		}
@@ -72,34 +66,6 @@ func newsOf(server int32, d plan.Decision, followed bool) string {
 		return "" // plain fields always marshal
 	}
 	return string(raw)
-}
-
-// interest remembers that other servers follow tasks. It is safe for concurrent
-// use.
-type interest struct{ until atomic.Int64 }
-
-// interestLasts is how long one message of interest holds; they come every five
-// seconds.
-const interestLasts = 12 * time.Second
-
-func (i *interest) renew() { i.until.Store(time.Now().Add(interestLasts).UnixNano()) }
-
-func (i *interest) holds() bool { return time.Now().UnixNano() < i.until.Load() }
-
-// newsOfClaim tells those who follow tasks that steps have begun.
-func newsOfClaim(server int32) string {
-	return fmt.Sprintf(`{"s":%d,"m":true}`, server)
-}
-
-// Follows tells other servers that tasks are followed here: for a while they
-// say of every step that it moved.
-func (w *Wire) Follows(ctx context.Context) error {
-	raw, err := json.Marshal(message{Server: w.db.Instance(), Follows: true})
-	if err != nil {
-		return fmt.Errorf("tell other servers: %w", err)
-	}
-	_, err = w.db.reads.Exec(ctx, sqlNotify, string(raw))
-	return translate(err)
 }
 
 // Wire listens to the other servers on a connection of its own.
@@ -153,9 +119,7 @@ func (w *Wire) listenOnce(ctx context.Context, tell func(ports.News)) error {
 	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{Channel}.Sanitize()); err != nil {
 		return err
 	}
-	// Whatever was said before this moment was missed, that tasks are followed
-	// included.
-	w.db.interest.renew()
+	// Whatever was said before this moment was missed.
 	tell(ports.News{Lost: true})
 	for {
 		n, err := conn.WaitForNotification(ctx)
@@ -168,10 +132,6 @@ func (w *Wire) listenOnce(ctx context.Context, tell func(ports.News)) error {
 			continue
 		}
 		if m.Server == w.db.Instance() {
-			continue
-		}
-		if m.Follows {
-			w.db.interest.renew()
 			continue
 		}
 		news := ports.News{Server: m.Server, Jobs: m.Jobs, Waiting: m.Waiting, Moved: m.Moved, Keys: m.Keys, Ended: m.Ended}
