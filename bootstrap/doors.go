@@ -9,7 +9,9 @@ import (
 	"github.com/tasker-go/tasker/adapters/auth"
 	grpcapi "github.com/tasker-go/tasker/adapters/grpc"
 	httpapi "github.com/tasker-go/tasker/adapters/http"
+	"github.com/tasker-go/tasker/adapters/ratelimit"
 	"github.com/tasker-go/tasker/adapters/telemetry"
+	"github.com/tasker-go/tasker/adapters/tlsfiles"
 	"github.com/tasker-go/tasker/bootstrap/configuration"
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/access"
@@ -58,6 +60,8 @@ var doorsModule = fx.Module("doors",
 			}
 			return auth.New(keys, a.APIKeyHeader)
 		},
+		newCertificates,
+		newLimits,
 		newDoors,
 	),
 	fx.Invoke(func(lc fx.Lifecycle, down fx.Shutdowner, d doors, log *slog.Logger) {
@@ -66,23 +70,42 @@ var doorsModule = fx.Module("doors",
 	}),
 )
 
-func newDoors(o Options, cfg *configuration.Config, a *app.Application, h *app.Health, keys *auth.Keys, m *telemetry.Metrics, log *slog.Logger) (doors, error) {
+func newDoors(o Options, cfg *configuration.Config, a *app.Application, h *app.Health, keys *auth.Keys, certs *certificates,
+	limits *ratelimit.Limits, m *telemetry.Metrics, log *slog.Logger,
+) (doors, error) {
 	var d doors
 	if web := cfg.Orchestration.Web; web.Enabled {
-		s, err := httpapi.New(httpapi.Config{
+		c := httpapi.Config{
 			Host: web.Host, Port: web.Port, RequestTimeout: web.RequestTimeout, MaxBodyBytes: int64(web.MaxBodyBytes), Version: o.Version,
-		}, a, h, keys, m.Handler(), log)
+			Identity: tlsfiles.Peer, AllowedOrigins: web.CORS.AllowedOrigins,
+		}
+		if limits != nil { // a nil of its type is no nil Limiter
+			c.Limiter = limits
+		}
+		var err error
+		if c.TLS, err = certs.of("http", web.TLS, "h2", "http/1.1"); err != nil {
+			return d, err
+		}
+		s, err := httpapi.New(c, a, h, keys, m.Handler(), log)
 		if err != nil {
 			return d, err
 		}
 		d.web = s
 	}
 	if g := cfg.Orchestration.GRPC; g.Enabled {
-		d.rpc = grpcapi.New(grpcapi.Config{
+		c := grpcapi.Config{
 			Host: g.Host, Port: g.Port, KeepaliveInterval: g.KeepaliveInterval, KeepaliveTimeout: g.KeepaliveTimeout,
 			MaxStreams: uint32(g.MaxConcurrentStreams), MaxMessageBytes: g.MaxMessageBytes, //nolint:gosec // G115: a checked range
-			Reflection: g.EnableReflection, Health: g.EnableHealthService,
-		}, a, h, keys, log)
+			Reflection: g.EnableReflection, Health: g.EnableHealthService, Identity: tlsfiles.Peer,
+		}
+		if limits != nil {
+			c.Limiter = limits
+		}
+		var err error
+		if c.TLS, err = certs.of("grpc", g.TLS, "h2"); err != nil {
+			return d, err
+		}
+		d.rpc = grpcapi.New(c, a, h, keys, log)
 	}
 	return d, nil
 }

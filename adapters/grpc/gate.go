@@ -2,6 +2,7 @@ package grpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,8 @@ type gate struct {
 	auth     Authenticator
 	log      *slog.Logger
 	lifetime context.Context //nolint:containedctx // of the server: streams end with it
+	limiter  Limiter         // nil for no limit
+	identity func(tls.ConnectionState) string
 }
 
 // register adds a service of the contract; it is the only way in for them. It
@@ -42,6 +45,7 @@ func (g *gate) register(server *grpc.Server, desc *grpc.ServiceDesc, service any
 
 func (g *gate) unary(method string, handle grpc.MethodHandler) grpc.MethodHandler {
 	return func(service any, ctx context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (resp any, err error) {
+		ctx = g.name(ctx)
 		defer func() { err = g.answer(ctx, method, recover(), err) }()
 		ctx, err = g.authorise(ctx, method)
 		if err != nil {
@@ -54,7 +58,7 @@ func (g *gate) unary(method string, handle grpc.MethodHandler) grpc.MethodHandle
 // stream is the interceptor of streams, those of the standard services too: all
 // end when the server stops.
 func (g *gate) stream(service any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-	ctx, cancel := context.WithCancelCause(s.Context())
+	ctx, cancel := context.WithCancelCause(g.name(s.Context()))
 	defer cancel(nil)
 	defer func() {
 		if err != nil && errors.Is(context.Cause(ctx), errStopping) {
@@ -107,6 +111,7 @@ func (g *gate) authorise(ctx context.Context, method string) (context.Context, e
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	who, err := g.auth.Authenticate(ctx, bearer(one(md, "authorization")), one(md, g.auth.Header()))
+	err = g.limit(ctx, who, err)
 	switch {
 	case err != nil:
 		return ctx, err
@@ -137,8 +142,9 @@ func bearer(authorization string) string {
 // answer is the one way from an error, or a panic, to a status. It logs what
 // callers must not see.
 func (g *gate) answer(ctx context.Context, method string, panicked any, err error) error {
+	g.logCall(ctx, method, err)
 	if panicked != nil {
-		g.log.ErrorContext(ctx, "a call panicked", "method", method, "panic", panicked, "stack", string(debug.Stack()))
+		g.log.ErrorContext(ctx, "a call panicked", "method", method, "request_id", app.RequestIDOf(ctx), "panic", panicked, "stack", string(debug.Stack()))
 		return statusOf("", fault.Of(fmt.Errorf("panic: %v", panicked)))
 	}
 	if err == nil {
@@ -152,9 +158,9 @@ func (g *gate) answer(ctx context.Context, method string, panicked any, err erro
 	f := faultOf(ctx, err)
 	switch {
 	case f.Kind == fault.Internal:
-		g.log.ErrorContext(ctx, "a call failed", "method", method, "error", f.Error())
+		g.log.ErrorContext(ctx, "a call failed", "method", method, "request_id", app.RequestIDOf(ctx), "error", f.Error())
 	case f.Err != nil:
-		g.log.DebugContext(ctx, "a call was refused", "method", method, "code", string(f.Code), "error", f.Err)
+		g.log.DebugContext(ctx, "a call was refused", "method", method, "request_id", app.RequestIDOf(ctx), "code", string(f.Code), "error", f.Err)
 	}
 	if wait := waitFor(f); wait > 0 {
 		// The status says it too; where the trailer cannot be sent, nobody is

@@ -5,6 +5,7 @@ package grpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,10 @@ type Config struct {
 	MaxMessageBytes   int           // of one message, either way
 	Reflection        bool
 	Health            bool // the standard health service
+
+	TLS      *tls.Config                      // nil for none
+	Identity func(tls.ConnectionState) string // whose certificate a client presented; nil without TLS
+	Limiter  Limiter                          // nil for no limit
 }
 
 // Service is what the door asks the application for.
@@ -74,15 +79,15 @@ type Server struct {
 // New returns the door to a service.
 func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) *Server {
 	lifetime, stop := context.WithCancel(context.Background())
-	g := &gate{auth: auth, log: log.With("door", "grpc"), lifetime: lifetime}
-	server := grpc.NewServer(
+	g := &gate{auth: auth, log: log.With("door", "grpc"), lifetime: lifetime, limiter: cfg.Limiter, identity: cfg.Identity}
+	server := grpc.NewServer(append(secured(cfg),
 		grpc.StreamInterceptor(g.stream), grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxConcurrentStreams(cfg.MaxStreams), grpc.MaxRecvMsgSize(cfg.MaxMessageBytes), grpc.MaxSendMsgSize(cfg.MaxMessageBytes),
 		grpc.ConnectionTimeout(connectTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.KeepaliveInterval, Timeout: cfg.KeepaliveTimeout}),
 		// Clients of the original ping every 30 s, idle or not.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPingGap, PermitWithoutStream: true}),
-	)
+	)...)
 	g.register(server, &taskerv1.TaskService_ServiceDesc, &tasks{service: s})
 	g.register(server, &taskerv1.StepService_ServiceDesc, &steps{service: s})
 	g.register(server, &taskerv1.TemplateService_ServiceDesc, &templates{service: s})

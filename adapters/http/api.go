@@ -58,7 +58,7 @@ func newHandler(cfg Config, s Service, health *app.Health, auth Authenticator, m
 		return nil, err
 	}
 	mux.HandleFunc(everything, notRouted(mux))
-	return frame(cfg, log, clean(mux)), nil
+	return frame(cfg, log, allowOrigins(cfg, auth.Header(), mux, clean(mux))), nil
 }
 
 // keyScheme is the name of API keys in the OpenAPI document.
@@ -140,6 +140,7 @@ func (a *api) admit(need access.Permission) func(huma.Context, func(huma.Context
 			return
 		}
 		who, err := a.auth.Authenticate(hctx.Context(), hctx.Header("Authorization"), hctx.Header(a.auth.Header()))
+		err = a.limit(hctx, who, err)
 		if err == nil && !who.May(need) {
 			err = fault.New(fault.CodePermissionDenied, "the permission %s is missing", need)
 		}

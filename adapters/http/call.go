@@ -8,8 +8,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/access"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -20,9 +18,10 @@ const requestIDHeader = "X-Request-Id"
 
 // call is what a request carries along: who it is, and who asks.
 type call struct {
-	id        string
-	log       *slog.Logger
-	principal access.Principal // set before the body is read
+	id          string
+	log         *slog.Logger
+	principal   access.Principal // set before the body is read
+	certificate string           // whose the client presented; empty for none
 }
 
 type callKey struct{}
@@ -77,8 +76,9 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func frame(cfg Config, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		c := &call{id: uuid.NewString(), log: log}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callKey{}, c), cfg.RequestTimeout)
+		c := &call{id: requestID(r), log: log, certificate: certificateOf(cfg, r)}
+		ctx := app.WithRequestID(context.WithValue(r.Context(), callKey{}, c), c.id)
+		ctx, cancel := context.WithTimeout(ctx, cfg.RequestTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
 		w := &recorder{ResponseWriter: out}
@@ -87,16 +87,11 @@ func frame(cfg Config, log *slog.Logger, next http.Handler) http.Handler {
 				panicked(w, r, c, p)
 			}
 			log.DebugContext(ctx, "request", "method", r.Method, "route", r.Pattern, "status", w.status,
-				"duration", time.Since(began), "request_id", c.id)
+				"duration", time.Since(began), "request_id", c.id, "certificate", c.certificate)
 		}()
 		h := w.Header()
 		h.Set(requestIDHeader, c.id)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		h.Set("Cache-Control", "no-store")
+		setSecurityHeaders(h, r)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -127,14 +122,7 @@ var methods = []string{
 // notRouted answers what no route answers: other paths, and other methods.
 func notRouted(mux *http.ServeMux) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var allowed []string
-		for _, m := range methods {
-			probe := r.Clone(r.Context())
-			probe.Method = m
-			if _, pattern := mux.Handler(probe); pattern != everything && pattern != "" {
-				allowed = append(allowed, m)
-			}
-		}
+		allowed := allowedMethods(mux, r)
 		if len(allowed) == 0 {
 			writeProblem(w, r, noRoute())
 			return
@@ -144,6 +132,19 @@ func notRouted(mux *http.ServeMux) http.HandlerFunc {
 		}
 		writeProblem(w, r, fault.New(fault.CodeMethodNotAllowed, "this path does not take the method; see the Allow header"))
 	}
+}
+
+// allowedMethods returns the methods that the path of a request takes.
+func allowedMethods(mux *http.ServeMux, r *http.Request) []string {
+	var allowed []string
+	for _, m := range methods {
+		probe := r.Clone(r.Context())
+		probe.Method = m
+		if _, pattern := mux.Handler(probe); pattern != everything && pattern != "" {
+			allowed = append(allowed, m)
+		}
+	}
+	return allowed
 }
 
 func noRoute() *fault.Error {

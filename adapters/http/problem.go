@@ -154,7 +154,7 @@ func problemOf(ctx context.Context, op app.Operation, f *fault.Error) *Problem {
 		header: http.Header{},
 	}
 	if c := callOf(ctx); c != nil {
-		p.Instance = "urn:uuid:" + c.id
+		p.Instance = instanceOf(c.id)
 	}
 	for _, d := range f.Details {
 		p.Errors = append(p.Errors, ProblemItem{Field: d.Field, Message: d.Message})

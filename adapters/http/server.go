@@ -5,6 +5,7 @@ package http
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,11 @@ type Config struct {
 	RequestTimeout time.Duration // of the whole request; then 408
 	MaxBodyBytes   int64         // of a request; more is 413
 	Version        string        // of the server, shown in the documentation
+
+	TLS            *tls.Config                      // nil for none
+	Identity       func(tls.ConnectionState) string // whose certificate a client presented; nil without TLS
+	AllowedOrigins []string                         // of pages that may call; "*" for any
+	Limiter        Limiter                          // nil for no limit
 }
 
 // Service is what the door asks the application for.
@@ -73,6 +79,7 @@ func New(cfg Config, s Service, health *app.Health, auth Authenticator, metrics 
 	}
 	return &Server{cfg: cfg, log: log, handler: handler, server: &http.Server{
 		Handler:           handler,
+		TLSConfig:         cfg.TLS,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       cfg.RequestTimeout + headerTimeout,
 		WriteTimeout:      cfg.RequestTimeout + headerTimeout + answerTime,
@@ -122,7 +129,11 @@ func (s *Server) Serve() error {
 	if s.listener == nil {
 		return errors.New("serve HTTP: Listen comes first")
 	}
-	if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.server.Serve
+	if s.cfg.TLS != nil {
+		serve = func(l net.Listener) error { return s.server.ServeTLS(l, "", "") } // the certificate is in TLSConfig
+	}
+	if err := serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil

@@ -23,6 +23,7 @@ const (
 func check(c *Config, m *merge) {
 	checkKeys(c.Orchestration.Web.Auth, m)
 	checkDoors(c.Orchestration, m)
+	checkSecurity(c.Orchestration, m)
 	checkSizes(c, m)
 	checkWebhook(c.Orchestration.DLQ, m)
 }

@@ -44,6 +44,9 @@ func Default() *Config {
 				RequestTimeout: 30 * time.Second,
 				MaxBodyBytes:   2 * mib,
 				Auth:           Auth{APIKeyHeader: "X-API-Key"},
+				TLS:            TLS{ClientAuth: ClientAuthNone},
+				CORS:           CORS{AllowedOrigins: []string{}},
+				RateLimit:      RateLimit{RequestsPerSecond: 100, Burst: 200, FailuresPerSecond: 1, FailureBurst: 20},
 			},
 			GRPC: GRPC{
 				Enabled:              true,
@@ -55,6 +58,7 @@ func Default() *Config {
 				MaxMessageBytes:      4 * mib,
 				EnableReflection:     true,
 				EnableHealthService:  true,
+				TLS:                  TLS{ClientAuth: ClientAuthNone},
 			},
 			Actors: Actors{
 				TaskRequestChannelSize:     1000,

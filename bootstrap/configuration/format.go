@@ -47,6 +47,7 @@ var formats = map[string]func(string) string{
 		}
 		return ""
 	},
+	"origin":       origin,
 	"postgres_url": postgresURL,
 	"webhook_url": func(s string) string {
 		if u, err := url.Parse(s); s != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "") {

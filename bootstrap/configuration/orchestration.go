@@ -43,8 +43,11 @@ type Web struct {
 	MaxBodyBytes int `toml:"max_body_bytes" range:"1024..67108864"`
 	// Serve beyond this machine without any API key, over HTTP and gRPC:
 	// whoever reaches the ports may do everything.
-	AllowInsecure bool `toml:"allow_insecure"`
-	Auth          Auth `toml:"auth"`
+	AllowInsecure bool      `toml:"allow_insecure"`
+	Auth          Auth      `toml:"auth"`
+	TLS           TLS       `toml:"tls"`
+	CORS          CORS      `toml:"cors"`
+	RateLimit     RateLimit `toml:"rate_limit"`
 }
 
 // Address returns host:port, as net.Listen takes it.
@@ -114,6 +117,7 @@ type GRPC struct {
 	EnableReflection bool `toml:"enable_reflection"`
 	// Answer the standard gRPC health service.
 	EnableHealthService bool `toml:"enable_health_service"`
+	TLS                 TLS  `toml:"tls"`
 }
 
 // Address returns host:port, as net.Listen takes it.

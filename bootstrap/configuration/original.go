@@ -122,7 +122,7 @@ var originals = []original{
 	},
 	{
 		keys: []string{"orchestration.grpc.tls_enabled"},
-		why:  "gRPC is served without TLS, which a proxy in front can add",
+		why:  "TLS needs a certificate, so it is switched on in [orchestration.grpc.tls]",
 		only: "false",
 	},
 	{

@@ -97,7 +97,7 @@ func TestOnlyTheNamesOfTheOriginalAreForgiven(t *testing.T) {
 func TestTLSThatIsAskedForStopsTheStart(t *testing.T) {
 	t.Parallel()
 	const message = "orchestration.grpc.tls_enabled: may be false or be removed, nothing else: " +
-		"gRPC is served without TLS, which a proxy in front can add"
+		"TLS needs a certificate, so it is switched on in [orchestration.grpc.tls]"
 	for _, value := range []string{"true", `"true"`, `"${TLS}"`, "1"} {
 		_, _, err := loadFile(t, "[orchestration.grpc]\ntls_enabled = "+value, "TLS=true")
 		require.ErrorContains(t, err, message, value)

@@ -24,7 +24,7 @@ const originalsIntro = `A configuration file of the original system, tasker-core
 what both have keeps its name, and what has no meaning here is a warning that names the place and the
 reason, while the start goes on. A section stands for everything below it. Two things may need a
 change: such a file opens the doors to other machines with credentials switched off, which is
-refused as above; and gRPC has no TLS.
+refused as above; and TLS for gRPC is asked for in a section of its own.
 `
 
 const referencePath = "../../docs/configuration.md"
@@ -52,7 +52,7 @@ type reference struct {
 func newReference(t *testing.T) *reference {
 	t.Helper()
 	r := &reference{t: t, structs: map[string]string{}, fields: map[string][]string{}}
-	for _, name := range []string{"config.go", "orchestration.go"} {
+	for _, name := range []string{"config.go", "orchestration.go", "secure.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		for _, decl := range parsed.Decls {
