@@ -64,11 +64,21 @@ type Parts struct {
 	Admission  ports.Admission
 	Limits     Limits
 	Thresholds deadletter.Thresholds
+
+	Analytics     ports.Analytics
+	Contexts      ports.TaskContexts
+	Pools         func() []PoolUse // how busy connections are
+	Configuration Configuration    // what GetConfig tells
 	Redact     []string // names of fields that snapshots do not show
 }
 
 // Application is safe for concurrent use.
-type Application struct{ Parts }
+type Application struct {
+	Parts
+
+	performance answers[int64, Performance]
+	bottlenecks answers[ports.Slowest, Bottlenecks]
+}
 
 // New returns the application.
 func New(p Parts) *Application { return &Application{Parts: p} }
