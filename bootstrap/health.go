@@ -7,6 +7,7 @@ import (
 
 	"github.com/tasker-go/tasker/adapters/breaker"
 	"github.com/tasker-go/tasker/adapters/postgres"
+	"github.com/tasker-go/tasker/adapters/telemetry"
 	"github.com/tasker-go/tasker/bootstrap/configuration"
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/app/orchestrate"
@@ -34,6 +35,14 @@ var healthModule = fx.Module("health",
 			app.ProbeMailboxes(mailboxes...),
 		)
 	}),
+	fx.Invoke(func(m *telemetry.Metrics, d *draining) {
+		m.Gauge("tasker_orchestration_running", "1 while the server takes work, 0 while it stops.", func() float64 {
+			if d.word() == app.NormalState {
+				return 1
+			}
+			return 0
+		})
+	}),
 )
 
 // pinger is a ports.Prober.
@@ -42,11 +51,17 @@ type pinger func(context.Context) error
 // Ping implements ports.Prober.
 func (p pinger) Ping(ctx context.Context) error { return p(ctx) }
 
+// poolNames has the names under which clients of the contract know two pools:
+// the one that works on tasks, and another, here the one for requests that read.
+var poolNames = map[string]string{"hot": "tasker", "reads": "pgmq"}
+
+const readPool = "pgmq_pool"
+
 func poolsInUse(db *postgres.DB) []app.PoolUse {
 	var out []app.PoolUse
 	for _, p := range db.Pools() {
 		out = append(out, app.PoolUse{
-			Name: p.Name, Active: int(p.Active), Idle: int(p.Idle), Max: int(p.Max),
+			Name: poolNames[p.Name] + "_pool", Active: int(p.Active), Idle: int(p.Idle), Max: int(p.Max),
 			TotalAcquires: p.Acquires, SlowAcquires: p.SlowAcquires, AverageAcquire: p.AverageAcquire,
 		})
 	}

@@ -96,7 +96,7 @@ var postgresModule = fx.Module("postgres",
 		m.Pools(func() []telemetry.PoolFigures {
 			var out []telemetry.PoolFigures
 			for _, p := range db.Pools() {
-				out = append(out, telemetry.PoolFigures{Name: p.Name, Active: p.Active, Idle: p.Idle})
+				out = append(out, telemetry.PoolFigures{Name: poolNames[p.Name], Active: p.Active, Idle: p.Idle})
 			}
 			return out
 		})
@@ -178,7 +178,7 @@ var applicationModule = fx.Module("application",
 		fx.Annotate(func() *system.IDs { return &system.IDs{} }, fx.As(new(ports.IDs))),
 		func(requests *app.Requests, enqueuer *orchestrate.Enqueuer, finalizer *orchestrate.Finalizer, c *catalog.Catalog,
 			s *postgres.Store, hub *watch.Hub, ids ports.IDs, admission ports.Admission, announcer ports.Announcer,
-			m *telemetry.Metrics, cfg *configuration.Config,
+			m *telemetry.Metrics, cfg *configuration.Config, db *postgres.DB, o Options,
 		) *app.Application {
 			limits := app.DefaultLimits()
 			limits.Context.MaxBytes = cfg.Orchestration.Limits.MaxContextBytes
@@ -192,6 +192,8 @@ var applicationModule = fx.Module("application",
 		},
 		func(a *app.Application, s *postgres.Store, enqueuer *orchestrate.Enqueuer, finalizer *orchestrate.Finalizer,
 			m *telemetry.Metrics, log *slog.Logger,
+				Analytics: s, Contexts: s, Pools: func() []app.PoolUse { return poolsInUse(db) },
+				Configuration: told(cfg, poolsInUse(db), o.Version),
 		) river.Control {
 			return control{a, &upkeep.Reconciler{Due: s, Pauses: s, Enqueuer: enqueuer, Finalizer: finalizer, Healed: m.Healed, Log: log}}
 		},

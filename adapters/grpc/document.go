@@ -164,6 +164,17 @@ func object(raw json.RawMessage) *structpb.Struct {
 	return structOf(members)
 }
 
+// jsonValue reads any JSON value.
+func jsonValue(raw json.RawMessage) (*structpb.Value, error) {
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.UseNumber()
+	var v any
+	if err := in.Decode(&v); err != nil {
+		return nil, err
+	}
+	return valueOf(v), nil
+}
+
 func structOf(members map[string]any) *structpb.Struct {
 	s := &structpb.Struct{Fields: make(map[string]*structpb.Value, len(members))}
 	for key, v := range members {

@@ -82,33 +82,31 @@ func byName(checks []app.Check) map[string]*taskerv1.HealthCheck {
 	return out
 }
 
-// info gives the figures of all pools as those of the one that the contract
-// knows; the other, of a queue outside the database, does not exist here.
+// info gives the two pools of the contract their figures by name.
 func info(i app.HealthInfo) *taskerv1.HealthInfo {
-	var all app.PoolUse
-	for _, p := range i.Pools {
-		all.Active += p.Active
-		all.Idle += p.Idle
-		all.Max += p.Max
-		all.TotalAcquires += p.TotalAcquires
-		all.SlowAcquires += p.SlowAcquires
-		all.AcquireErrors += p.AcquireErrors
-		all.AverageAcquire = max(all.AverageAcquire, p.AverageAcquire)
-		all.MaxAcquire = max(all.MaxAcquire, p.MaxAcquire)
+	out := &taskerv1.HealthInfo{
+		Version: i.Version, Environment: i.Environment, OperationalState: i.OperationalState, CircuitBreakerState: i.CircuitBreakerState,
+		PoolUtilization: &taskerv1.PoolUtilizationInfo{TaskerPool: &taskerv1.PoolDetail{}, PgmqPool: &taskerv1.PoolDetail{}},
 	}
-	open := count(all.Open())
-	return &taskerv1.HealthInfo{
-		Version: i.Version, Environment: i.Environment, OperationalState: i.OperationalState,
-		CircuitBreakerState: i.CircuitBreakerState, WebDatabasePoolSize: open, OrchestrationDatabasePoolSize: open,
-		PoolUtilization: &taskerv1.PoolUtilizationInfo{
-			TaskerPool: &taskerv1.PoolDetail{
-				ActiveConnections: count(all.Active), IdleConnections: count(all.Idle), MaxConnections: count(all.Max),
-				UtilizationPercent: all.Percent(), TotalAcquires: uint64(max(0, all.TotalAcquires)),
-				SlowAcquires: uint64(max(0, all.SlowAcquires)), AcquireErrors: uint64(max(0, all.AcquireErrors)),
-				AverageAcquireTimeMs: milliseconds(all.AverageAcquire), MaxAcquireTimeMs: milliseconds(all.MaxAcquire),
-			},
-			PgmqPool: &taskerv1.PoolDetail{},
-		},
+	for _, p := range i.Pools {
+		out.WebDatabasePoolSize += count(p.Open())
+		switch p.Name {
+		case "tasker_pool":
+			out.PoolUtilization.TaskerPool = toPool(p)
+		case "pgmq_pool":
+			out.PoolUtilization.PgmqPool = toPool(p)
+		}
+	}
+	out.OrchestrationDatabasePoolSize = out.WebDatabasePoolSize
+	return out
+}
+
+func toPool(p app.PoolUse) *taskerv1.PoolDetail {
+	return &taskerv1.PoolDetail{
+		ActiveConnections: count(p.Active), IdleConnections: count(p.Idle), MaxConnections: count(p.Max),
+		UtilizationPercent: p.Percent(), TotalAcquires: uint64(max(0, p.TotalAcquires)),
+		SlowAcquires: uint64(max(0, p.SlowAcquires)), AcquireErrors: uint64(max(0, p.AcquireErrors)),
+		AverageAcquireTimeMs: milliseconds(p.AverageAcquire), MaxAcquireTimeMs: milliseconds(p.MaxAcquire),
 	}
 }
 

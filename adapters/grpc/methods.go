@@ -15,6 +15,8 @@ var methods = map[string]app.Operation{
 	taskerv1.TaskService_ListTasks_FullMethodName:             app.ListTasks,
 	taskerv1.TaskService_CancelTask_FullMethodName:            app.CancelTask,
 	taskerv1.TaskService_StreamTaskStatus_FullMethodName:      app.WatchTask,
+	taskerv1.TaskService_GetTaskSummary_FullMethodName:        app.GetTaskSummary,
+	taskerv1.TaskService_GetTaskContext_FullMethodName:        app.GetTaskContext,
 	taskerv1.StepService_GetStep_FullMethodName:               app.GetStep,
 	taskerv1.StepService_ListSteps_FullMethodName:             app.ListSteps,
 	taskerv1.StepService_ResolveStep_FullMethodName:           app.ResolveStep,
@@ -32,6 +34,10 @@ var methods = map[string]app.Operation{
 	taskerv1.DlqService_GetStats_FullMethodName:               app.GetDeadLetterStats,
 	taskerv1.DlqService_GetInvestigationQueue_FullMethodName:  app.GetInvestigationQueue,
 	taskerv1.DlqService_GetStalenessMonitoring_FullMethodName: app.GetStaleness,
+
+	taskerv1.AnalyticsService_GetPerformanceMetrics_FullMethodName: app.GetPerformance,
+	taskerv1.AnalyticsService_GetBottleneckAnalysis_FullMethodName: app.GetBottlenecks,
+	taskerv1.ConfigService_GetConfig_FullMethodName:                app.GetConfig,
 
 	taskerv1.OperatorService_ExplainTask_FullMethodName:            app.ExplainTask,
 	taskerv1.OperatorService_GiveUpTask_FullMethodName:             app.GiveUpTask,

@@ -49,6 +49,7 @@ type Service interface {
 	app.TemplateOperations
 	app.DeadLetterOperations
 	app.ResumeOperations
+	app.ReportOperations
 }
 
 var _ Service = (*app.Application)(nil)
@@ -93,6 +94,8 @@ func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) 
 	g.register(server, &taskerv1.TemplateService_ServiceDesc, &templates{service: s})
 	g.register(server, &taskerv1.DlqService_ServiceDesc, &letters{service: s})
 	g.register(server, &taskerv1.OperatorService_ServiceDesc, &operators{service: s})
+	g.register(server, &taskerv1.AnalyticsService_ServiceDesc, &analytics{service: s})
+	g.register(server, &taskerv1.ConfigService_ServiceDesc, &configs{service: s})
 	g.register(server, &taskerv1.HealthService_ServiceDesc, &healths{health: h})
 	d := &Server{cfg: cfg, server: server, stopping: stop}
 	if cfg.Health {

@@ -3,6 +3,8 @@ package grpc
 import (
 	"context"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	taskerv1 "github.com/tasker-go/tasker/api/taskerv1"
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -85,6 +87,11 @@ func stepAction(in *taskerv1.ResolveStepRequest) (act app.StepAction, err error)
 		return act, fault.In("inputs", fault.CodeInvalidField, "inputs go with STEP_MANUAL_ACTION_TYPE_RESET_FOR_RETRY alone")
 	case act.Action == plan.CompleteManually && in.GetResult() == nil:
 		return act, fault.In("result", fault.CodeInvalidField, "result is missing; to complete a step needs one")
+	case act.Action == plan.CompleteManually && wholeCompletion(in):
+		fields := in.GetResult().GetFields()
+		if act.Value, err = value("result.result", fields["result"]); err == nil && !isNull(fields["metadata"]) {
+			act.Metadata, err = value("result.metadata", fields["metadata"])
+		}
 	case act.Action == plan.CompleteManually:
 		if act.Value, err = document("result", in.GetResult()); err == nil {
 			act.Metadata, err = document("metadata", in.GetMetadata())
@@ -93,6 +100,19 @@ func stepAction(in *taskerv1.ResolveStepRequest) (act app.StepAction, err error)
 		act.Inputs, err = document("inputs", in.GetInputs())
 	}
 	return act, err
+}
+
+// wholeCompletion reports whether result holds all of the completion, as clients
+// of the original send it: result and metadata, nothing else, and no metadata
+// beside it.
+func wholeCompletion(in *taskerv1.ResolveStepRequest) bool {
+	fields := in.GetResult().GetFields()
+	return in.GetMetadata() == nil && len(fields) == 2 && fields["result"] != nil && fields["metadata"] != nil
+}
+
+func isNull(v *structpb.Value) bool {
+	_, null := v.GetKind().(*structpb.Value_NullValue)
+	return null
 }
 
 // GetStepAudit implements taskerv1.StepServiceServer.

@@ -52,6 +52,9 @@ func newHandler(cfg Config, s Service, health *app.Health, auth Authenticator, m
 	registerUploads(a, s)
 	registerDeadLetters(a, s)
 	registerResumes(a, s)
+	registerSummary(a, s)
+	registerAnalytics(a, s)
+	registerConfig(a, s)
 	registerHealth(a, health)
 	registerMetrics(a, metrics)
 	if err := registerDocs(a); err != nil {

@@ -33,7 +33,7 @@ type HealthFacts struct {
 	WebDatabasePoolSize           int                 `json:"web_database_pool_size" doc:"Open connections of all pools."`
 	OrchestrationDatabasePoolSize int                 `json:"orchestration_database_pool_size" doc:"The same."`
 	CircuitBreakerState           string              `json:"circuit_breaker_state" enum:"Closed,Open,HalfOpen"`
-	PoolUtilization               map[string]PoolFact `json:"pool_utilization,omitempty" doc:"By the name of the pool."`
+	PoolUtilization               map[string]PoolFact `json:"pool_utilization,omitempty" doc:"tasker_pool works on tasks, pgmq_pool reads for requests."`
 }
 
 // PoolFact is one pool of connections.

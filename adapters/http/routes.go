@@ -40,7 +40,7 @@ const (
 )
 
 // routes is the whole surface.
-var routes = merge(coreRoutes, operatorRoutes, deadLetterRoutes)
+var routes = merge(coreRoutes, operatorRoutes, deadLetterRoutes, reportRoutes)
 
 func merge(parts ...map[app.Operation]route) map[app.Operation]route {
 	all := map[app.Operation]route{}
@@ -127,6 +127,8 @@ var tags = []*huma.Tag{
 	{Name: "pauses", Description: "What is held back."},
 	{Name: "dlq", Description: "Dead letters: tasks that need a person."},
 	{Name: "health", Description: "How the server is. No credentials are asked for."},
+	{Name: "analytics", Description: "How tasks and steps have been doing."},
+	{Name: "config", Description: "The settings of the server, without secrets."},
 }
 
 const description = `Runs workflows: directed graphs of steps, kept in PostgreSQL.

@@ -40,6 +40,7 @@ type Service interface {
 	app.TemplateOperations
 	app.DeadLetterOperations
 	app.ResumeOperations
+	app.ReportOperations
 }
 
 var _ Service = (*app.Application)(nil)

@@ -11,9 +11,9 @@ import (
 	"github.com/tasker-go/tasker/core/domain/deadletter"
 )
 
-// controlQueue holds the jobs that are the server's own. The queue of a step has
+// ControlQueue holds the jobs that are the server's own. The queue of a step has
 // a - in its name, so none is called so.
-const controlQueue = "control"
+const ControlQueue = "control"
 
 // argsVersion is the form of arguments that this server writes, and the newest
 // that it reads.
@@ -38,7 +38,7 @@ func (AnnounceArgs) Kind() string { return "dead_letter_announce" }
 // InsertOpts implements River's JobArgsWithInsertOpts. With the waits between
 // them, the attempts last for a day and a half.
 func (AnnounceArgs) InsertOpts() riverqueue.InsertOpts {
-	return riverqueue.InsertOpts{Queue: controlQueue, Priority: patient, MaxAttempts: 45}
+	return riverqueue.InsertOpts{Queue: ControlQueue, Priority: patient, MaxAttempts: 45}
 }
 
 // ResumeArgs are the arguments of the job that carries on a bulk resume.
@@ -53,7 +53,7 @@ func (ResumeArgs) Kind() string { return "dead_letter_resume" }
 // InsertOpts implements River's JobArgsWithInsertOpts. With the waits between
 // them, the attempts last for the better part of a day.
 func (ResumeArgs) InsertOpts() riverqueue.InsertOpts {
-	return riverqueue.InsertOpts{Queue: controlQueue, Priority: urgent, MaxAttempts: 25}
+	return riverqueue.InsertOpts{Queue: ControlQueue, Priority: urgent, MaxAttempts: 25}
 }
 
 //go:embed announce.sql

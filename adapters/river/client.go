@@ -98,7 +98,7 @@ func (c *Client) config(cfg ClientConfig, control Control) *riverqueue.Config {
 	})
 	return &riverqueue.Config{
 		Schema:                      cfg.Schema,
-		Queues:                      map[string]riverqueue.QueueConfig{controlQueue: {MaxWorkers: jobsAtOnce}},
+		Queues:                      map[string]riverqueue.QueueConfig{ControlQueue: {MaxWorkers: jobsAtOnce}},
 		Workers:                     workers,
 		PeriodicJobs:                periodicJobs(cfg.SweepEvery, cfg.ReconcileEvery),
 		SkipUnknownJobCheck:         true,

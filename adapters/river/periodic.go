@@ -30,7 +30,7 @@ func (ReconcileArgs) Kind() string { return "reconcile" }
 // whole database. A failed one is not tried again, the next one is due soon.
 func periodic() *riverqueue.InsertOpts {
 	return &riverqueue.InsertOpts{
-		Queue: controlQueue, Priority: urgent, MaxAttempts: 1,
+		Queue: ControlQueue, Priority: urgent, MaxAttempts: 1,
 		UniqueOpts: riverqueue.UniqueOpts{ByState: []rivertype.JobState{
 			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
 			rivertype.JobStateRetryable, rivertype.JobStateScheduled,

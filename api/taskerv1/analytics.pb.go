@@ -26,7 +26,8 @@ const (
 // GetPerformanceMetricsRequest chooses the period.
 type GetPerformanceMetricsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many hours to look back; 24 when absent.
+	// How many hours to look back, up to 8784; 24 when absent, and 0 for the last
+	// hour.
 	Hours         *int32 `protobuf:"varint,1,opt,name=hours,proto3,oneof" json:"hours,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -72,32 +73,35 @@ func (x *GetPerformanceMetricsRequest) GetHours() int32 {
 // GetPerformanceMetricsResponse is figures of the period.
 type GetPerformanceMetricsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many tasks there are, of any age.
+	// Tasks made in the period.
 	TotalTasks int64 `protobuf:"varint,1,opt,name=total_tasks,json=totalTasks,proto3" json:"total_tasks,omitempty"`
-	// How many tasks have an open step.
+	// Tasks of any age that have not ended and are not blocked by failures.
 	ActiveTasks int64 `protobuf:"varint,2,opt,name=active_tasks,json=activeTasks,proto3" json:"active_tasks,omitempty"`
-	// Tasks of the period with a step done.
+	// Tasks of the period that are complete.
 	CompletedTasks int64 `protobuf:"varint,3,opt,name=completed_tasks,json=completedTasks,proto3" json:"completed_tasks,omitempty"`
-	// Tasks of the period with a step failed.
+	// Tasks of the period in error or blocked by failures.
 	FailedTasks int64 `protobuf:"varint,4,opt,name=failed_tasks,json=failedTasks,proto3" json:"failed_tasks,omitempty"`
-	// Completed tasks in per cent, 0 to 100.
+	// Completed tasks in per cent of the period's, 0 to 100.
 	CompletionRate float64 `protobuf:"fixed64,5,opt,name=completion_rate,json=completionRate,proto3" json:"completion_rate,omitempty"`
-	// Failed tasks in per cent, 0 to 100.
+	// Failed tasks in per cent of the period's, 0 to 100.
 	ErrorRate float64 `protobuf:"fixed64,6,opt,name=error_rate,json=errorRate,proto3" json:"error_rate,omitempty"`
-	// Mean duration of a task in seconds.
+	// Mean seconds from the start of a completed task to its end.
 	AverageTaskDurationSeconds float64 `protobuf:"fixed64,7,opt,name=average_task_duration_seconds,json=averageTaskDurationSeconds,proto3" json:"average_task_duration_seconds,omitempty"`
-	// Mean duration of a step in seconds.
+	// Mean seconds of the attempts that settled steps.
 	AverageStepDurationSeconds float64 `protobuf:"fixed64,8,opt,name=average_step_duration_seconds,json=averageStepDurationSeconds,proto3" json:"average_step_duration_seconds,omitempty"`
-	// Tasks made in the period: a count, in spite of the name.
+	// Tasks made in the period, by the hour.
 	TasksPerHour int64 `protobuf:"varint,9,opt,name=tasks_per_hour,json=tasksPerHour,proto3" json:"tasks_per_hour,omitempty"`
-	// Steps of those tasks: a count, in spite of the name.
+	// Steps of those tasks, by the hour.
 	StepsPerHour int64 `protobuf:"varint,10,opt,name=steps_per_hour,json=stepsPerHour,proto3" json:"steps_per_hour,omitempty"`
-	// How well the last hour went, 0 to 1.
+	// Of the tasks of the last hour that ended, the share that completed, 0 to 1.
 	SystemHealthScore float64 `protobuf:"fixed64,11,opt,name=system_health_score,json=systemHealthScore,proto3" json:"system_health_score,omitempty"`
 	// Where the period begins, RFC 3339.
 	AnalysisPeriodStart string `protobuf:"bytes,12,opt,name=analysis_period_start,json=analysisPeriodStart,proto3" json:"analysis_period_start,omitempty"`
 	// When the figures were computed, RFC 3339.
-	CalculatedAt  string `protobuf:"bytes,13,opt,name=calculated_at,json=calculatedAt,proto3" json:"calculated_at,omitempty"`
+	CalculatedAt string `protobuf:"bytes,13,opt,name=calculated_at,json=calculatedAt,proto3" json:"calculated_at,omitempty"`
+	// Whether there were too many tasks to read them all: numbers are estimates
+	// then, and means are those of a sample.
+	Sampled       bool `protobuf:"varint,110,opt,name=sampled,proto3" json:"sampled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,10 +227,17 @@ func (x *GetPerformanceMetricsResponse) GetCalculatedAt() string {
 	return ""
 }
 
+func (x *GetPerformanceMetricsResponse) GetSampled() bool {
+	if x != nil {
+		return x.Sampled
+	}
+	return false
+}
+
 // GetBottleneckAnalysisRequest bounds the lists.
 type GetBottleneckAnalysisRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The most rows per list; 10 when absent.
+	// The most rows per list, up to 1000; 10 when absent.
 	Limit *int32 `protobuf:"varint,1,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
 	// Leave out what has run less often; 5 when absent.
 	MinExecutions *int32 `protobuf:"varint,2,opt,name=min_executions,json=minExecutions,proto3,oneof" json:"min_executions,omitempty"`
@@ -289,8 +300,11 @@ type GetBottleneckAnalysisResponse struct {
 	ResourceUtilization *ResourceUtilization `protobuf:"bytes,3,opt,name=resource_utilization,json=resourceUtilization,proto3" json:"resource_utilization,omitempty"`
 	// What may help, in sentences.
 	Recommendations []string `protobuf:"bytes,4,rep,name=recommendations,proto3" json:"recommendations,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Whether there were too many tasks to read them all: the lists are of a
+	// sample then.
+	Sampled       bool `protobuf:"varint,110,opt,name=sampled,proto3" json:"sampled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetBottleneckAnalysisResponse) Reset() {
@@ -349,6 +363,13 @@ func (x *GetBottleneckAnalysisResponse) GetRecommendations() []string {
 		return x.Recommendations
 	}
 	return nil
+}
+
+func (x *GetBottleneckAnalysisResponse) GetSampled() bool {
+	if x != nil {
+		return x.Sampled
+	}
+	return false
 }
 
 // SlowStepInfo is one step of one template, over all its runs.
@@ -495,9 +516,9 @@ type SlowTaskInfo struct {
 	ExecutionCount int64 `protobuf:"varint,6,opt,name=execution_count,json=executionCount,proto3" json:"execution_count,omitempty"`
 	// Mean number of steps in a task.
 	AverageStepCount float64 `protobuf:"fixed64,7,opt,name=average_step_count,json=averageStepCount,proto3" json:"average_step_count,omitempty"`
-	// How many steps failed in those runs.
+	// How many steps failed in those tasks.
 	ErrorCount int64 `protobuf:"varint,8,opt,name=error_count,json=errorCount,proto3" json:"error_count,omitempty"`
-	// Failed steps per task; may be above 1.
+	// The share of tasks that failed, 0 to 1.
 	ErrorRate float64 `protobuf:"fixed64,9,opt,name=error_rate,json=errorRate,proto3" json:"error_rate,omitempty"`
 	// When it last ran, RFC 3339; absent if never.
 	LastExecutedAt *string `protobuf:"bytes,10,opt,name=last_executed_at,json=lastExecutedAt,proto3,oneof" json:"last_executed_at,omitempty"`
@@ -920,7 +941,7 @@ const file_tasker_v1_analytics_proto_rawDesc = "" +
 	"\x19tasker/v1/analytics.proto\x12\ttasker.v1\"C\n" +
 	"\x1cGetPerformanceMetricsRequest\x12\x19\n" +
 	"\x05hours\x18\x01 \x01(\x05H\x00R\x05hours\x88\x01\x01B\b\n" +
-	"\x06_hours\"\xd2\x04\n" +
+	"\x06_hours\"\xec\x04\n" +
 	"\x1dGetPerformanceMetricsResponse\x12\x1f\n" +
 	"\vtotal_tasks\x18\x01 \x01(\x03R\n" +
 	"totalTasks\x12!\n" +
@@ -937,19 +958,21 @@ const file_tasker_v1_analytics_proto_rawDesc = "" +
 	" \x01(\x03R\fstepsPerHour\x12.\n" +
 	"\x13system_health_score\x18\v \x01(\x01R\x11systemHealthScore\x122\n" +
 	"\x15analysis_period_start\x18\f \x01(\tR\x13analysisPeriodStart\x12#\n" +
-	"\rcalculated_at\x18\r \x01(\tR\fcalculatedAt\"\x82\x01\n" +
+	"\rcalculated_at\x18\r \x01(\tR\fcalculatedAt\x12\x18\n" +
+	"\asampled\x18n \x01(\bR\asampled\"\x82\x01\n" +
 	"\x1cGetBottleneckAnalysisRequest\x12\x19\n" +
 	"\x05limit\x18\x01 \x01(\x05H\x00R\x05limit\x88\x01\x01\x12*\n" +
 	"\x0emin_executions\x18\x02 \x01(\x05H\x01R\rminExecutions\x88\x01\x01B\b\n" +
 	"\x06_limitB\x11\n" +
-	"\x0f_min_executions\"\x8c\x02\n" +
+	"\x0f_min_executions\"\xa6\x02\n" +
 	"\x1dGetBottleneckAnalysisResponse\x126\n" +
 	"\n" +
 	"slow_steps\x18\x01 \x03(\v2\x17.tasker.v1.SlowStepInfoR\tslowSteps\x126\n" +
 	"\n" +
 	"slow_tasks\x18\x02 \x03(\v2\x17.tasker.v1.SlowTaskInfoR\tslowTasks\x12Q\n" +
 	"\x14resource_utilization\x18\x03 \x01(\v2\x1e.tasker.v1.ResourceUtilizationR\x13resourceUtilization\x12(\n" +
-	"\x0frecommendations\x18\x04 \x03(\tR\x0frecommendations\"\xa2\x03\n" +
+	"\x0frecommendations\x18\x04 \x03(\tR\x0frecommendations\x12\x18\n" +
+	"\asampled\x18n \x01(\bR\asampled\"\xa2\x03\n" +
 	"\fSlowStepInfo\x12%\n" +
 	"\x0enamespace_name\x18\x01 \x01(\tR\rnamespaceName\x12\x1b\n" +
 	"\ttask_name\x18\x02 \x01(\tR\btaskName\x12\x18\n" +

@@ -481,8 +481,29 @@ type ListTasksRequest struct {
 	Initiator *string `protobuf:"bytes,6,opt,name=initiator,proto3,oneof" json:"initiator,omitempty"`
 	// Only tasks that have all of these labels.
 	Tags []string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty"`
-	// The order; newest first when absent.
-	Sort          *SortSpec `protobuf:"bytes,8,opt,name=sort,proto3,oneof" json:"sort,omitempty"`
+	// The order: field is created_at, updated_at or completed_at; newest first by
+	// created_at when absent. By completed_at, tasks that have not ended are left
+	// out.
+	Sort *SortSpec `protobuf:"bytes,8,opt,name=sort,proto3,oneof" json:"sort,omitempty"`
+	// next_cursor of the page before; instead of pagination.offset.
+	Cursor string `protobuf:"bytes,110,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// How well to count: exact; estimate, the default, is exact where that is
+	// cheap and else a number that is not too large; none.
+	Total string `protobuf:"bytes,111,opt,name=total,proto3" json:"total,omitempty"`
+	// Only tasks of templates with this version.
+	Version *string `protobuf:"bytes,112,opt,name=version,proto3,oneof" json:"version,omitempty"`
+	// Only tasks from this system.
+	SourceSystem *string `protobuf:"bytes,113,opt,name=source_system,json=sourceSystem,proto3,oneof" json:"source_system,omitempty"`
+	// Only tasks with this correlation id.
+	CorrelationId *string `protobuf:"bytes,114,opt,name=correlation_id,json=correlationId,proto3,oneof" json:"correlation_id,omitempty"`
+	// Only tasks that last changed in this span.
+	UpdatedAt *TimestampRange `protobuf:"bytes,115,opt,name=updated_at,json=updatedAt,proto3,oneof" json:"updated_at,omitempty"`
+	// Only tasks that ended in this span.
+	CompletedAt *TimestampRange `protobuf:"bytes,116,opt,name=completed_at,json=completedAt,proto3,oneof" json:"completed_at,omitempty"`
+	// Only tasks with this text in the message or type of a failure: of a step
+	// that is in error or waits for its retry, or of one in a dead letter.
+	// Capitals do not matter.
+	Error         *string `protobuf:"bytes,117,opt,name=error,proto3,oneof" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -573,15 +594,77 @@ func (x *ListTasksRequest) GetSort() *SortSpec {
 	return nil
 }
 
+func (x *ListTasksRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetTotal() string {
+	if x != nil {
+		return x.Total
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetVersion() string {
+	if x != nil && x.Version != nil {
+		return *x.Version
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetSourceSystem() string {
+	if x != nil && x.SourceSystem != nil {
+		return *x.SourceSystem
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetCorrelationId() string {
+	if x != nil && x.CorrelationId != nil {
+		return *x.CorrelationId
+	}
+	return ""
+}
+
+func (x *ListTasksRequest) GetUpdatedAt() *TimestampRange {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
+func (x *ListTasksRequest) GetCompletedAt() *TimestampRange {
+	if x != nil {
+		return x.CompletedAt
+	}
+	return nil
+}
+
+func (x *ListTasksRequest) GetError() string {
+	if x != nil && x.Error != nil {
+		return *x.Error
+	}
+	return ""
+}
+
 // ListTasksResponse is a page of tasks.
 type ListTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The tasks.
 	Tasks []*Task `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	// Where the page lies.
-	Pagination    *PaginationResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Where the page lies. A page may be short, or empty, and has_more: the search
+	// has taken long enough, and goes on from next_cursor. The total is -1 when it
+	// was not asked for.
+	Pagination *PaginationResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+	// Where the next page begins; empty after the last.
+	NextCursor string `protobuf:"bytes,110,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	// There are pagination.total tasks or more.
+	TotalIsEstimate bool `protobuf:"varint,111,opt,name=total_is_estimate,json=totalIsEstimate,proto3" json:"total_is_estimate,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListTasksResponse) Reset() {
@@ -626,6 +709,20 @@ func (x *ListTasksResponse) GetPagination() *PaginationResponse {
 		return x.Pagination
 	}
 	return nil
+}
+
+func (x *ListTasksResponse) GetNextCursor() string {
+	if x != nil {
+		return x.NextCursor
+	}
+	return ""
+}
+
+func (x *ListTasksResponse) GetTotalIsEstimate() bool {
+	if x != nil {
+		return x.TotalIsEstimate
+	}
+	return false
 }
 
 // CancelTaskRequest names a task to stop.
@@ -1554,9 +1651,12 @@ type TaskContext struct {
 	// The results of finished steps, by step name.
 	Outputs *structpb.Struct `protobuf:"bytes,2,opt,name=outputs,proto3" json:"outputs,omitempty"`
 	// Inputs with outputs laid over them.
-	Merged        *structpb.Struct `protobuf:"bytes,3,opt,name=merged,proto3" json:"merged,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Merged *structpb.Struct `protobuf:"bytes,3,opt,name=merged,proto3" json:"merged,omitempty"`
+	// Finished steps whose results there was no room for: each can be read by
+	// itself.
+	OmittedOutputs []string `protobuf:"bytes,110,rep,name=omitted_outputs,json=omittedOutputs,proto3" json:"omitted_outputs,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *TaskContext) Reset() {
@@ -1606,6 +1706,13 @@ func (x *TaskContext) GetOutputs() *structpb.Struct {
 func (x *TaskContext) GetMerged() *structpb.Struct {
 	if x != nil {
 		return x.Merged
+	}
+	return nil
+}
+
+func (x *TaskContext) GetOmittedOutputs() []string {
+	if x != nil {
+		return x.OmittedOutputs
 	}
 	return nil
 }
@@ -2479,7 +2586,7 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\x05steps\x18\x02 \x03(\v2\x0f.tasker.v1.StepR\x05steps\x125\n" +
 	"\acontext\x18\x03 \x01(\v2\x16.tasker.v1.TaskContextH\x00R\acontext\x88\x01\x01B\n" +
 	"\n" +
-	"\b_context\"\x9b\x03\n" +
+	"\b_context\"\xb6\x06\n" +
 	"\x10ListTasksRequest\x12<\n" +
 	"\n" +
 	"pagination\x18\x01 \x01(\v2\x1c.tasker.v1.PaginationRequestR\n" +
@@ -2491,19 +2598,39 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"created_at\x18\x05 \x01(\v2\x19.tasker.v1.TimestampRangeH\x02R\tcreatedAt\x88\x01\x01\x12!\n" +
 	"\tinitiator\x18\x06 \x01(\tH\x03R\tinitiator\x88\x01\x01\x12\x12\n" +
 	"\x04tags\x18\a \x03(\tR\x04tags\x12,\n" +
-	"\x04sort\x18\b \x01(\v2\x13.tasker.v1.SortSpecH\x04R\x04sort\x88\x01\x01B\f\n" +
+	"\x04sort\x18\b \x01(\v2\x13.tasker.v1.SortSpecH\x04R\x04sort\x88\x01\x01\x12\x16\n" +
+	"\x06cursor\x18n \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05total\x18o \x01(\tR\x05total\x12\x1d\n" +
+	"\aversion\x18p \x01(\tH\x05R\aversion\x88\x01\x01\x12(\n" +
+	"\rsource_system\x18q \x01(\tH\x06R\fsourceSystem\x88\x01\x01\x12*\n" +
+	"\x0ecorrelation_id\x18r \x01(\tH\aR\rcorrelationId\x88\x01\x01\x12=\n" +
+	"\n" +
+	"updated_at\x18s \x01(\v2\x19.tasker.v1.TimestampRangeH\bR\tupdatedAt\x88\x01\x01\x12A\n" +
+	"\fcompleted_at\x18t \x01(\v2\x19.tasker.v1.TimestampRangeH\tR\vcompletedAt\x88\x01\x01\x12\x19\n" +
+	"\x05error\x18u \x01(\tH\n" +
+	"R\x05error\x88\x01\x01B\f\n" +
 	"\n" +
 	"_namespaceB\a\n" +
 	"\x05_nameB\r\n" +
 	"\v_created_atB\f\n" +
 	"\n" +
 	"_initiatorB\a\n" +
-	"\x05_sort\"y\n" +
+	"\x05_sortB\n" +
+	"\n" +
+	"\b_versionB\x10\n" +
+	"\x0e_source_systemB\x11\n" +
+	"\x0f_correlation_idB\r\n" +
+	"\v_updated_atB\x0f\n" +
+	"\r_completed_atB\b\n" +
+	"\x06_error\"\xc6\x01\n" +
 	"\x11ListTasksResponse\x12%\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x0f.tasker.v1.TaskR\x05tasks\x12=\n" +
 	"\n" +
 	"pagination\x18\x02 \x01(\v2\x1d.tasker.v1.PaginationResponseR\n" +
-	"pagination\"X\n" +
+	"pagination\x12\x1f\n" +
+	"\vnext_cursor\x18n \x01(\tR\n" +
+	"nextCursor\x12*\n" +
+	"\x11total_is_estimate\x18o \x01(\bR\x0ftotalIsEstimate\"X\n" +
 	"\x11CancelTaskRequest\x12\x1b\n" +
 	"\ttask_uuid\x18\x01 \x01(\tR\btaskUuid\x12\x1b\n" +
 	"\x06reason\x18\x02 \x01(\tH\x00R\x06reason\x88\x01\x01B\t\n" +
@@ -2614,11 +2741,12 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\x10_last_failure_atB\x10\n" +
 	"\x0e_next_retry_atB\x14\n" +
 	"\x12_last_attempted_atB\x1a\n" +
-	"\x18_backoff_request_seconds\"\xa2\x01\n" +
+	"\x18_backoff_request_seconds\"\xcb\x01\n" +
 	"\vTaskContext\x12/\n" +
 	"\x06inputs\x18\x01 \x01(\v2\x17.google.protobuf.StructR\x06inputs\x121\n" +
 	"\aoutputs\x18\x02 \x01(\v2\x17.google.protobuf.StructR\aoutputs\x12/\n" +
-	"\x06merged\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x06merged\"4\n" +
+	"\x06merged\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x06merged\x12'\n" +
+	"\x0fomitted_outputs\x18n \x03(\tR\x0eomittedOutputs\"4\n" +
 	"\x15GetTaskSummaryRequest\x12\x1b\n" +
 	"\ttask_uuid\x18\x01 \x01(\tR\btaskUuid\"\x9a\x02\n" +
 	"\x16GetTaskSummaryResponse\x122\n" +
@@ -2776,59 +2904,61 @@ var file_tasker_v1_tasks_proto_depIdxs = []int32{
 	30, // 9: tasker.v1.ListTasksRequest.states:type_name -> tasker.v1.TaskState
 	31, // 10: tasker.v1.ListTasksRequest.created_at:type_name -> tasker.v1.TimestampRange
 	32, // 11: tasker.v1.ListTasksRequest.sort:type_name -> tasker.v1.SortSpec
-	14, // 12: tasker.v1.ListTasksResponse.tasks:type_name -> tasker.v1.Task
-	33, // 13: tasker.v1.ListTasksResponse.pagination:type_name -> tasker.v1.PaginationResponse
-	14, // 14: tasker.v1.CancelTaskResponse.task:type_name -> tasker.v1.Task
-	16, // 15: tasker.v1.GetTaskContextResponse.context:type_name -> tasker.v1.TaskContext
-	0,  // 16: tasker.v1.TaskStatusUpdate.update_type:type_name -> tasker.v1.TaskStatusUpdate.UpdateType
-	27, // 17: tasker.v1.TaskStatusUpdate.timestamp:type_name -> google.protobuf.Timestamp
-	30, // 18: tasker.v1.TaskStatusUpdate.task_state:type_name -> tasker.v1.TaskState
-	13, // 19: tasker.v1.TaskStatusUpdate.step_update:type_name -> tasker.v1.StepUpdate
-	34, // 20: tasker.v1.StepUpdate.state:type_name -> tasker.v1.StepState
-	30, // 21: tasker.v1.Task.state:type_name -> tasker.v1.TaskState
-	27, // 22: tasker.v1.Task.created_at:type_name -> google.protobuf.Timestamp
-	27, // 23: tasker.v1.Task.updated_at:type_name -> google.protobuf.Timestamp
-	27, // 24: tasker.v1.Task.completed_at:type_name -> google.protobuf.Timestamp
-	26, // 25: tasker.v1.Task.context:type_name -> google.protobuf.Struct
-	27, // 26: tasker.v1.Task.start_at:type_name -> google.protobuf.Timestamp
-	27, // 27: tasker.v1.Task.deadline:type_name -> google.protobuf.Timestamp
-	34, // 28: tasker.v1.Step.state:type_name -> tasker.v1.StepState
-	27, // 29: tasker.v1.Step.created_at:type_name -> google.protobuf.Timestamp
-	27, // 30: tasker.v1.Step.updated_at:type_name -> google.protobuf.Timestamp
-	27, // 31: tasker.v1.Step.completed_at:type_name -> google.protobuf.Timestamp
-	26, // 32: tasker.v1.Step.results:type_name -> google.protobuf.Struct
-	27, // 33: tasker.v1.Step.last_failure_at:type_name -> google.protobuf.Timestamp
-	27, // 34: tasker.v1.Step.next_retry_at:type_name -> google.protobuf.Timestamp
-	27, // 35: tasker.v1.Step.last_attempted_at:type_name -> google.protobuf.Timestamp
-	26, // 36: tasker.v1.TaskContext.inputs:type_name -> google.protobuf.Struct
-	26, // 37: tasker.v1.TaskContext.outputs:type_name -> google.protobuf.Struct
-	26, // 38: tasker.v1.TaskContext.merged:type_name -> google.protobuf.Struct
-	19, // 39: tasker.v1.GetTaskSummaryResponse.task:type_name -> tasker.v1.TaskSummaryMetadata
-	20, // 40: tasker.v1.GetTaskSummaryResponse.template:type_name -> tasker.v1.TaskSummaryTemplate
-	22, // 41: tasker.v1.GetTaskSummaryResponse.steps:type_name -> tasker.v1.StepSummaryInfo
-	24, // 42: tasker.v1.GetTaskSummaryResponse.dlq:type_name -> tasker.v1.DlqSummaryInfo
-	25, // 43: tasker.v1.GetTaskSummaryResponse.links:type_name -> tasker.v1.TaskSummaryLinks
-	21, // 44: tasker.v1.TaskSummaryTemplate.steps:type_name -> tasker.v1.TaskSummaryTemplateStep
-	23, // 45: tasker.v1.StepSummaryInfo.error:type_name -> tasker.v1.StepErrorSummary
-	1,  // 46: tasker.v1.TaskService.CreateTask:input_type -> tasker.v1.CreateTaskRequest
-	3,  // 47: tasker.v1.TaskService.GetTask:input_type -> tasker.v1.GetTaskRequest
-	5,  // 48: tasker.v1.TaskService.ListTasks:input_type -> tasker.v1.ListTasksRequest
-	7,  // 49: tasker.v1.TaskService.CancelTask:input_type -> tasker.v1.CancelTaskRequest
-	9,  // 50: tasker.v1.TaskService.GetTaskContext:input_type -> tasker.v1.GetTaskContextRequest
-	17, // 51: tasker.v1.TaskService.GetTaskSummary:input_type -> tasker.v1.GetTaskSummaryRequest
-	11, // 52: tasker.v1.TaskService.StreamTaskStatus:input_type -> tasker.v1.StreamTaskStatusRequest
-	2,  // 53: tasker.v1.TaskService.CreateTask:output_type -> tasker.v1.CreateTaskResponse
-	4,  // 54: tasker.v1.TaskService.GetTask:output_type -> tasker.v1.GetTaskResponse
-	6,  // 55: tasker.v1.TaskService.ListTasks:output_type -> tasker.v1.ListTasksResponse
-	8,  // 56: tasker.v1.TaskService.CancelTask:output_type -> tasker.v1.CancelTaskResponse
-	10, // 57: tasker.v1.TaskService.GetTaskContext:output_type -> tasker.v1.GetTaskContextResponse
-	18, // 58: tasker.v1.TaskService.GetTaskSummary:output_type -> tasker.v1.GetTaskSummaryResponse
-	12, // 59: tasker.v1.TaskService.StreamTaskStatus:output_type -> tasker.v1.TaskStatusUpdate
-	53, // [53:60] is the sub-list for method output_type
-	46, // [46:53] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	31, // 12: tasker.v1.ListTasksRequest.updated_at:type_name -> tasker.v1.TimestampRange
+	31, // 13: tasker.v1.ListTasksRequest.completed_at:type_name -> tasker.v1.TimestampRange
+	14, // 14: tasker.v1.ListTasksResponse.tasks:type_name -> tasker.v1.Task
+	33, // 15: tasker.v1.ListTasksResponse.pagination:type_name -> tasker.v1.PaginationResponse
+	14, // 16: tasker.v1.CancelTaskResponse.task:type_name -> tasker.v1.Task
+	16, // 17: tasker.v1.GetTaskContextResponse.context:type_name -> tasker.v1.TaskContext
+	0,  // 18: tasker.v1.TaskStatusUpdate.update_type:type_name -> tasker.v1.TaskStatusUpdate.UpdateType
+	27, // 19: tasker.v1.TaskStatusUpdate.timestamp:type_name -> google.protobuf.Timestamp
+	30, // 20: tasker.v1.TaskStatusUpdate.task_state:type_name -> tasker.v1.TaskState
+	13, // 21: tasker.v1.TaskStatusUpdate.step_update:type_name -> tasker.v1.StepUpdate
+	34, // 22: tasker.v1.StepUpdate.state:type_name -> tasker.v1.StepState
+	30, // 23: tasker.v1.Task.state:type_name -> tasker.v1.TaskState
+	27, // 24: tasker.v1.Task.created_at:type_name -> google.protobuf.Timestamp
+	27, // 25: tasker.v1.Task.updated_at:type_name -> google.protobuf.Timestamp
+	27, // 26: tasker.v1.Task.completed_at:type_name -> google.protobuf.Timestamp
+	26, // 27: tasker.v1.Task.context:type_name -> google.protobuf.Struct
+	27, // 28: tasker.v1.Task.start_at:type_name -> google.protobuf.Timestamp
+	27, // 29: tasker.v1.Task.deadline:type_name -> google.protobuf.Timestamp
+	34, // 30: tasker.v1.Step.state:type_name -> tasker.v1.StepState
+	27, // 31: tasker.v1.Step.created_at:type_name -> google.protobuf.Timestamp
+	27, // 32: tasker.v1.Step.updated_at:type_name -> google.protobuf.Timestamp
+	27, // 33: tasker.v1.Step.completed_at:type_name -> google.protobuf.Timestamp
+	26, // 34: tasker.v1.Step.results:type_name -> google.protobuf.Struct
+	27, // 35: tasker.v1.Step.last_failure_at:type_name -> google.protobuf.Timestamp
+	27, // 36: tasker.v1.Step.next_retry_at:type_name -> google.protobuf.Timestamp
+	27, // 37: tasker.v1.Step.last_attempted_at:type_name -> google.protobuf.Timestamp
+	26, // 38: tasker.v1.TaskContext.inputs:type_name -> google.protobuf.Struct
+	26, // 39: tasker.v1.TaskContext.outputs:type_name -> google.protobuf.Struct
+	26, // 40: tasker.v1.TaskContext.merged:type_name -> google.protobuf.Struct
+	19, // 41: tasker.v1.GetTaskSummaryResponse.task:type_name -> tasker.v1.TaskSummaryMetadata
+	20, // 42: tasker.v1.GetTaskSummaryResponse.template:type_name -> tasker.v1.TaskSummaryTemplate
+	22, // 43: tasker.v1.GetTaskSummaryResponse.steps:type_name -> tasker.v1.StepSummaryInfo
+	24, // 44: tasker.v1.GetTaskSummaryResponse.dlq:type_name -> tasker.v1.DlqSummaryInfo
+	25, // 45: tasker.v1.GetTaskSummaryResponse.links:type_name -> tasker.v1.TaskSummaryLinks
+	21, // 46: tasker.v1.TaskSummaryTemplate.steps:type_name -> tasker.v1.TaskSummaryTemplateStep
+	23, // 47: tasker.v1.StepSummaryInfo.error:type_name -> tasker.v1.StepErrorSummary
+	1,  // 48: tasker.v1.TaskService.CreateTask:input_type -> tasker.v1.CreateTaskRequest
+	3,  // 49: tasker.v1.TaskService.GetTask:input_type -> tasker.v1.GetTaskRequest
+	5,  // 50: tasker.v1.TaskService.ListTasks:input_type -> tasker.v1.ListTasksRequest
+	7,  // 51: tasker.v1.TaskService.CancelTask:input_type -> tasker.v1.CancelTaskRequest
+	9,  // 52: tasker.v1.TaskService.GetTaskContext:input_type -> tasker.v1.GetTaskContextRequest
+	17, // 53: tasker.v1.TaskService.GetTaskSummary:input_type -> tasker.v1.GetTaskSummaryRequest
+	11, // 54: tasker.v1.TaskService.StreamTaskStatus:input_type -> tasker.v1.StreamTaskStatusRequest
+	2,  // 55: tasker.v1.TaskService.CreateTask:output_type -> tasker.v1.CreateTaskResponse
+	4,  // 56: tasker.v1.TaskService.GetTask:output_type -> tasker.v1.GetTaskResponse
+	6,  // 57: tasker.v1.TaskService.ListTasks:output_type -> tasker.v1.ListTasksResponse
+	8,  // 58: tasker.v1.TaskService.CancelTask:output_type -> tasker.v1.CancelTaskResponse
+	10, // 59: tasker.v1.TaskService.GetTaskContext:output_type -> tasker.v1.GetTaskContextResponse
+	18, // 60: tasker.v1.TaskService.GetTaskSummary:output_type -> tasker.v1.GetTaskSummaryResponse
+	12, // 61: tasker.v1.TaskService.StreamTaskStatus:output_type -> tasker.v1.TaskStatusUpdate
+	55, // [55:62] is the sub-list for method output_type
+	48, // [48:55] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_tasker_v1_tasks_proto_init() }

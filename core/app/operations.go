@@ -72,6 +72,16 @@ const (
 	CancelResume           Operation = "CancelResume"
 )
 
+// The operations that only look: at a task as a whole, at how it all goes, and
+// at the settings.
+const (
+	GetTaskSummary Operation = "GetTaskSummary"
+	GetTaskContext Operation = "GetTaskContext"
+	GetPerformance Operation = "GetPerformanceMetrics"
+	GetBottlenecks Operation = "GetBottleneckAnalysis"
+	GetConfig      Operation = "GetConfig"
+)
+
 // The operations on the server itself.
 const (
 	CheckHealth   Operation = "CheckHealth"
@@ -126,6 +136,12 @@ var operations = map[Operation]access.Permission{
 	ListResumes:            access.DLQRead,
 	GetResume:              access.DLQRead,
 	CancelResume:           access.DLQResume,
+
+	GetTaskSummary: access.TasksRead,
+	GetTaskContext: access.TasksContextRead,
+	GetPerformance: access.SystemAnalyticsRead,
+	GetBottlenecks: access.SystemAnalyticsRead,
+	GetConfig:      access.SystemConfigRead,
 
 	CheckHealth:   access.Public,
 	CheckLive:     access.Public,
@@ -212,4 +228,14 @@ type ResumeOperations interface {
 	ListResumes(ctx context.Context, limit int) ([]ports.BulkResume, error)
 	GetResume(ctx context.Context, id string) (ports.BulkResume, error)
 	CancelResume(ctx context.Context, id, by, why string) (ports.BulkResume, error)
+}
+
+// ReportOperations only look: at a task as a whole, at how it all goes, and at
+// the settings.
+type ReportOperations interface {
+	GetTaskSummary(ctx context.Context, id ident.TaskID) (Summary, error)
+	GetTaskContext(ctx context.Context, id ident.TaskID) (TaskContext, error)
+	PerformanceMetrics(ctx context.Context, hours int64) (Performance, error)
+	BottleneckAnalysis(ctx context.Context, limit, minExecutions int64) (Bottlenecks, error)
+	GetConfig(ctx context.Context) (Configuration, error)
 }
