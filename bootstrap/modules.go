@@ -188,12 +188,12 @@ var applicationModule = fx.Module("application",
 				Reader: templates.Reader{Schemas: &jsonschema.Schemas{}}, Reads: s, Due: s, Pauses: s, Purger: s,
 				Letters: s, Resumes: s, Leases: s, Hub: hub, IDs: ids, Admission: admission, Announcer: announcer, Limits: limits, Swept: m.Swept,
 				Thresholds: thresholds(cfg.Orchestration.DLQ.Staleness.Thresholds), Redact: cfg.Orchestration.DLQ.RedactFields,
+				Analytics: s, Contexts: s, Pools: func() []app.PoolUse { return poolsInUse(db) },
+				Configuration: told(cfg, poolsInUse(db), o.Version),
 			})
 		},
 		func(a *app.Application, s *postgres.Store, enqueuer *orchestrate.Enqueuer, finalizer *orchestrate.Finalizer,
 			m *telemetry.Metrics, log *slog.Logger,
-				Analytics: s, Contexts: s, Pools: func() []app.PoolUse { return poolsInUse(db) },
-				Configuration: told(cfg, poolsInUse(db), o.Version),
 		) river.Control {
 			return control{a, &upkeep.Reconciler{Due: s, Pauses: s, Enqueuer: enqueuer, Finalizer: finalizer, Healed: m.Healed, Log: log}}
 		},
