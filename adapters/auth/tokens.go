@@ -170,7 +170,7 @@ func namespacesOf(claims jwt.MapClaims) ([]string, error) {
 			continue
 		}
 		list, err := texts(claims, claim)
-		if err != nil || slices.Contains(list, "*") {
+		if err != nil || len(list) == 0 || slices.Contains(list, "*") {
 			return nil, err
 		}
 		return list, nil
