@@ -140,6 +140,7 @@ var upkeepModule = fx.Module("upkeep",
 		finalizer *orchestrate.Finalizer,
 	) {
 		leases := cfg.Orchestration.Dispatch
+		hub.TellOthers(wire.Follows)
 		// A lost lease is noticed within the duration, looking for it included.
 		look := min(leases.RecoveryInterval, leases.LeaseDuration/6)
 		renewal := &upkeep.Renewal{
@@ -163,6 +164,9 @@ var upkeepModule = fx.Module("upkeep",
 				}
 				if n.Moved || n.Lost {
 					hub.Elsewhere()
+				}
+				if n.Came || n.Lost {
+					hub.Newcomer()
 				}
 				d.CancelTasks(n.Ended)
 				for _, t := range n.Taken {

@@ -135,7 +135,7 @@ func (x *transaction) claim(r ports.ClaimRequest) (ports.ClaimReply, error) {
 func (x *transaction) claimed(queue int, ref ident.StepRef, row stepRow) ports.ClaimedStep {
 	t := x.db.tasks[ref.Task]
 	c := ports.ClaimedStep{
-		Ref: ref, Queue: queue, Dispatch: row.dispatch, Attempt: row.attempts, Def: row.def, Template: t.Template,
+		Ref: ref, Queue: queue, Dispatch: row.dispatch, Attempt: row.attempts, At: row.attempted, Def: row.def, Template: t.Template,
 		Name: row.name, Context: t.Context, CorrelationID: t.CorrelationID, Priority: t.Priority, Whole: true,
 		Inputs: row.inputs, Checkpoint: row.checkpoint,
 	}

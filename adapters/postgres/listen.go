@@ -3,10 +3,13 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tasker-go/tasker/core/domain/ident"
 	"github.com/tasker-go/tasker/core/domain/plan"
@@ -21,6 +24,8 @@ type message struct {
 	Jobs    bool           `json:"j,omitempty"`
 	Waiting bool           `json:"w,omitempty"`
 	Moved   bool           `json:"m,omitempty"`
+	Follows bool           `json:"f,omitempty"` // the server follows tasks: it wants to know of every move
+	Came    bool           `json:"n,omitempty"` // the server listens from now on: who follows tasks?
 	Ended   []ident.TaskID `json:"c,omitempty"`
 	Taken   []taken        `json:"t,omitempty"`
 	Keys    bool           `json:"k,omitempty"`
@@ -38,11 +43,14 @@ type taken struct {
 // handlers of the others run to their end, and their results are stale.
 const maxNamed = 100
 
-func newsOf(server int32, d plan.Decision) string {
+// newsOf returns what a decision is to others; empty for nothing. Followed says
+// that some server follows tasks: then every move of a step is news.
+func newsOf(server int32, d plan.Decision, followed bool) string {
 	m := message{Server: server, Jobs: len(d.Jobs) > 0}
 	for i := range d.Steps {
 		c := &d.Steps[i]
 		m.Waiting = m.Waiting || c.State == step.WaitingForRetry
+		m.Moved = m.Moved || followed && c.Moved()
 		if c.Stop && len(m.Taken) < maxNamed/2 {
 			m.Taken = append(m.Taken, taken{c.Ref.Task, c.Ref.No, c.Live})
 		}
@@ -66,6 +74,43 @@ func newsOf(server int32, d plan.Decision) string {
 		return "" // plain fields always marshal
 	}
 	return string(raw)
+}
+
+// interest remembers that other servers follow tasks. It is safe for concurrent
+// use.
+type interest struct{ until atomic.Int64 }
+
+// interestLasts is how long one message of interest holds; they come every five
+// seconds.
+const interestLasts = 12 * time.Second
+
+func (i *interest) renew() { i.until.Store(time.Now().Add(interestLasts).UnixNano()) }
+
+func (i *interest) holds() bool { return time.Now().UnixNano() < i.until.Load() }
+
+// newsOfClaim tells those who follow tasks that steps have begun.
+func newsOfClaim(server int32) string {
+	return fmt.Sprintf(`{"s":%d,"m":true}`, server)
+}
+
+// Follows tells other servers that tasks are followed here: for a while they
+// say of every step that it moved.
+func (w *Wire) Follows(ctx context.Context) error {
+	return translate(w.say(ctx, w.db.reads, message{Server: w.db.Instance(), Follows: true}))
+}
+
+func (*Wire) say(ctx context.Context, on interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}, m message,
+) error {
+	raw, err := json.Marshal(m)
+	if err == nil {
+		_, err = on.Exec(ctx, sqlNotify, string(raw))
+	}
+	if err != nil {
+		return fmt.Errorf("tell other servers: %w", err)
+	}
+	return nil
 }
 
 // Wire listens to the other servers on a connection of its own.
@@ -119,6 +164,9 @@ func (w *Wire) listenOnce(ctx context.Context, tell func(ports.News)) error {
 	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{Channel}.Sanitize()); err != nil {
 		return err
 	}
+	if err := w.say(ctx, conn, message{Server: w.db.Instance(), Came: true}); err != nil {
+		return err
+	}
 	// Whatever was said before this moment was missed.
 	tell(ports.News{Lost: true})
 	for {
@@ -134,7 +182,11 @@ func (w *Wire) listenOnce(ctx context.Context, tell func(ports.News)) error {
 		if m.Server == w.db.Instance() {
 			continue
 		}
-		news := ports.News{Server: m.Server, Jobs: m.Jobs, Waiting: m.Waiting, Moved: m.Moved, Keys: m.Keys, Ended: m.Ended}
+		if m.Follows {
+			w.db.interest.renew()
+			continue
+		}
+		news := ports.News{Server: m.Server, Jobs: m.Jobs, Waiting: m.Waiting, Moved: m.Moved, Came: m.Came, Keys: m.Keys, Ended: m.Ended}
 		for _, t := range m.Taken {
 			news.Taken = append(news.Taken, ports.Dispatch{Ref: ident.StepRef{Task: t.Task, No: t.No}, No: t.Dispatch})
 		}

@@ -28,6 +28,7 @@ type DB struct {
 	reads    *pgxpool.Pool
 	instance *instance
 	offset   offset
+	interest interest
 	url      string
 }
 

@@ -125,7 +125,7 @@ func (s *Store) store(ctx context.Context, conn *pgxpool.Conn, snap *plan.Snapsh
 	if len(opened) > 0 {
 		s.queue.Announce(&out.Batch, opened)
 	}
-	if news := newsOf(server, w.Decision); news != "" {
+	if news := newsOf(server, w.Decision, s.interest.holds()); news != "" {
 		out.Queue(sqlNotify, news)
 	}
 	if !w.Claim.Empty() {
@@ -169,6 +169,9 @@ func (s *Store) Claim(ctx context.Context, r ports.ClaimRequest) (ports.ClaimRep
 	)
 	server := instanceOf(conn.Conn())
 	s.queue.Claim(&b, r, server, s.offset.get(), &reply)
+	if s.interest.holds() {
+		b.Queue(sqlNotify, newsOfClaim(server))
+	}
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
 		s.doubt(server, err)
 		return ports.ClaimReply{}, translate(fmt.Errorf("claim: %w", err))

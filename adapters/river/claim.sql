@@ -89,7 +89,7 @@ with moment as materialized (
 select f.place, f.task_id, f.step_no, f.def_no, f.dispatch_no, f.attempts, f.name, f.template_id,
        f.context::text, f.correlation_id, f.priority,
        cardinality(f.parents) <= 32 and not coalesce(p.large, false) as whole,
-       p.numbers, p.names, p.results, f.inputs::text, f.checkpoint::text
+       p.numbers, p.names, p.results, f.inputs::text, f.checkpoint::text, (select at from moment)
 from full_steps f
 cross join lateral (
   select array_agg(p.step_no) as numbers, array_agg(p.name) as names,
@@ -104,5 +104,5 @@ cross join lateral (
   ) p
 ) p
 union all
-select place, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
+select place, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
 from (select place from seen where address is null union all select place from held) looked_at

@@ -117,9 +117,10 @@ func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) error {
 		names              []string
 		results            []*string
 		inputs, checkpoint *string
+		at                 *time.Time
 	)
 	err := rows.Scan(&place, &id, &no, &def, &dispatch, &attempts, &name, &template, &context, &correlation,
-		&taskPriority, &whole, &numbers, &names, &results, &inputs, &checkpoint)
+		&taskPriority, &whole, &numbers, &names, &results, &inputs, &checkpoint, &at)
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) error {
 		return nil // a job that was only looked at
 	}
 	s := ports.ClaimedStep{
-		Ref: ident.StepRef{Task: *id, No: *no}, Queue: int(place - 1), Dispatch: *dispatch, Attempt: *attempts,
+		Ref: ident.StepRef{Task: *id, No: *no}, Queue: int(place - 1), Dispatch: *dispatch, Attempt: *attempts, At: at.UTC(),
 		Def: *def, Template: *template, Name: *name, Context: json.RawMessage(*context),
 		CorrelationID: *correlation, Priority: *taskPriority, Whole: *whole,
 	}

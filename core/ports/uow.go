@@ -78,6 +78,7 @@ type ClaimedStep struct {
 	Queue         int // index in the request
 	Dispatch      int32
 	Attempt       int32
+	At            time.Time // when it was claimed, by the database's clock
 	Def           int32
 	Template      ident.TemplateID
 	Name          string

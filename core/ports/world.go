@@ -36,7 +36,8 @@ type News struct {
 	Server  int32          // who says it
 	Jobs    bool           // steps were enqueued
 	Waiting bool           // steps wait for a time to come
-	Moved   bool           // tasks changed their state
+	Moved   bool           // tasks changed their state, or steps that somebody follows
+	Came    bool           // it has begun to listen
 	Ended   []ident.TaskID // tasks that ended other than by their results: what runs of them is to stop
 	Taken   []Dispatch     // dispatches that are not their worker's any more
 	Keys    bool           // API keys were added, rotated or revoked

@@ -63,11 +63,22 @@ const backlog = 256
 // after it began or ended.
 const remembered = 16384
 
+// Reads is what the hub looks up.
+type Reads interface {
+	// States returns the states of tasks; unknown ids are left out.
+	States(ctx context.Context, ids []ident.TaskID) (map[ident.TaskID]task.State, error)
+	ports.TaskHistory
+}
+
 // Hub is safe for concurrent use.
 type Hub struct {
-	reads ports.TaskReads
+	reads Reads
 	log   *slog.Logger
-	stale chan struct{} // another server moved tasks
+	stale chan struct{} // something has to be looked up
+
+	tellOthers func(context.Context) error // that tasks are followed here; may be nil
+	leaving    chan struct{}
+	leave      sync.Once
 
 	mu       sync.Mutex
 	watchers map[ident.TaskID]map[*Watcher]struct{}
@@ -76,6 +87,11 @@ type Hub struct {
 	next     int
 	doubt    int // raised when another server may have moved tasks
 	told     int // raised whenever a watcher is told a state
+
+	feeds     map[ident.TaskID]*feed
+	moved     bool      // by another server: the states of watched tasks are looked up
+	all       bool      // the history of all followed tasks is looked up
+	announced time.Time // when other servers were told that tasks are followed
 }
 
 // fact is the state of a task after a commit of this server.
@@ -86,12 +102,26 @@ type fact struct {
 }
 
 // New returns a hub; Run keeps it in step with other servers.
-func New(reads ports.TaskReads, log *slog.Logger) *Hub {
+func New(reads Reads, log *slog.Logger) *Hub {
 	return &Hub{
-		reads: reads, log: log, stale: make(chan struct{}, 1),
-		watchers: map[ident.TaskID]map[*Watcher]struct{}{}, known: map[ident.TaskID]fact{},
+		reads: reads, log: log, stale: make(chan struct{}, 1), leaving: make(chan struct{}),
+		watchers: map[ident.TaskID]map[*Watcher]struct{}{}, known: map[ident.TaskID]fact{}, feeds: map[ident.TaskID]*feed{},
 	}
 }
+
+// TellOthers has tell called now and then while tasks are followed, so that
+// other servers say of every step that it moved. It is called before Run.
+func (h *Hub) TellOthers(tell func(context.Context) error) { h.tellOthers = tell }
+
+// Leave ends what waits, since the server is about to stop: followers get a
+// fault shutting_down. It may be called more than once.
+func (h *Hub) Leave() { h.leave.Do(func() { close(h.leaving) }) }
+
+// Leaving is closed by Leave.
+func (h *Hub) Leaving() <-chan struct{} { return h.leaving }
+
+// leaveWait is how long clients of a server that stops are asked to wait.
+const leaveWait = time.Second
 
 // Watcher receives the updates of one task. Close it when done.
 type Watcher struct {
@@ -170,6 +200,7 @@ func (h *Hub) Committed(at time.Time, d plan.Decision, doubt int) {
 			h.remember(c.ID, fact{c.State, at, doubt})
 		}
 	}
+	h.push(at, &d)
 	if len(h.watchers) == 0 {
 		return
 	}
@@ -198,6 +229,7 @@ func (h *Hub) Started(steps []ports.ClaimedStep) {
 	at := time.Now().UTC() //nolint:forbidigo // when it was seen
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.pushBegun(steps)
 	if len(h.watchers) == 0 {
 		return
 	}
@@ -258,79 +290,4 @@ func (w *Watcher) send(u Update) {
 		default:
 		}
 	}
-}
-
-// Elsewhere says that another server has moved tasks, or may have.
-func (h *Hub) Elsewhere() {
-	h.mu.Lock()
-	h.doubt++
-	h.mu.Unlock()
-	h.again()
-}
-
-// again asks for a refresh; it never waits.
-func (h *Hub) again() {
-	select {
-	case h.stale <- struct{}{}:
-	default:
-	}
-}
-
-// Run looks up all watched tasks, in one query, whenever another server has
-// moved some; until ctx ends.
-func (h *Hub) Run(ctx context.Context) error {
-	// At most so often: other servers commit all the time.
-	const pause = 20 * time.Millisecond
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-h.stale:
-		}
-		if err := h.refresh(ctx); err != nil && ctx.Err() == nil {
-			h.log.WarnContext(ctx, "cannot look up watched tasks", "error", err)
-			h.again()
-		}
-		rest := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			rest.Stop()
-			return nil
-		case <-rest.C:
-		}
-	}
-}
-
-// refresh tells watchers what the database says. One that was told something
-// while the database was asked is left alone: that may be newer.
-func (h *Hub) refresh(ctx context.Context) error {
-	h.mu.Lock()
-	asked := h.told
-	ids := make([]ident.TaskID, 0, len(h.watchers))
-	for id := range h.watchers {
-		ids = append(ids, id)
-	}
-	h.mu.Unlock()
-	if len(ids) == 0 {
-		return nil
-	}
-	states, err := h.reads.States(ctx, ids)
-	if err != nil {
-		return err
-	}
-	now := time.Now().UTC() //nolint:forbidigo // when it was seen
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for id, s := range states {
-		for w := range h.watchers[id] {
-			switch {
-			case s == w.last:
-			case w.told > asked:
-				h.again()
-			default:
-				h.say(w, s, now)
-			}
-		}
-	}
-	return nil
 }
