@@ -1,3 +1,4 @@
+-- name: ProbePeriod
 -- How much there is of a period: tasks, up to one more than are read whole, and
 -- their steps; the first and the last task of the period.
 select count(*), coalesce(sum(t.total), 0)::bigint, (array_agg(t.task_id order by t.task_id))[1],

@@ -1,11 +1,13 @@
+-- name: SlowSteps
 -- The steps that take longest, by template and name, among the tasks read of a
 -- period; what is read is as in analytics_tally.sql.
 with picked as materialized (
   select s.no, t.*,
-         sum(t.total) over (order by row_number() over (partition by s.no order by t.task_id), s.no) as filled
+         sum(t.total) over (order by t.turn, s.no) as filled
   from unnest($1::uuid[], $2::uuid[]) with ordinality as s (low, high, no)
   cross join lateral (
-    select task_id, template_id, total
+    select task_id, template_id, total,
+           row_number() over (order by task_id) as turn
     from tasker.tasks
     where task_id >= s.low and task_id < s.high
     order by task_id

@@ -1,12 +1,14 @@
+-- name: TallyPeriod
 -- A row per slice of a period: what the tasks read of it are like. Of each slice
 -- the first tasks are read, by the primary key. Steps are read of as many of
 -- those as there is room for, turn by turn of each slice.
 with picked as materialized (
   select s.no, t.*,
-         sum(t.total) over (order by row_number() over (partition by s.no order by t.task_id), s.no) as filled
+         sum(t.total) over (order by t.turn, s.no) as filled
   from unnest($1::uuid[], $2::uuid[]) with ordinality as s (low, high, no)
   cross join lateral (
-    select task_id, state, total, created_at, start_at, completed_at
+    select task_id, state, total, created_at, start_at, completed_at,
+           row_number() over (order by task_id) as turn
     from tasker.tasks
     where task_id >= s.low and task_id < s.high
     order by task_id

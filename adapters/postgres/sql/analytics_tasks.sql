@@ -1,3 +1,4 @@
+-- name: SlowTasks
 -- The templates whose tasks take longest, among the tasks read of a period. A
 -- task counts once it has ended, well or badly; waiting for start_at does not
 -- count as its time.
