@@ -106,6 +106,12 @@ var requests = map[app.Operation]request{
 	app.GetResume:    {rpc: `{"resume_uuid":"{resume}"}`},
 	app.CancelResume: {query: "?reason=r", rpc: `{"resume_uuid":"{resume}","reason":"r"}`},
 	app.PurgeTask:    {rpc: `{"task_uuid":"{task}"}`},
+
+	app.GetTaskSummary: {rpc: `{"task_uuid":"{task}"}`},
+	app.GetTaskContext: {rpc: `{"task_uuid":"{task}"}`},
+	app.GetPerformance: {query: "?hours=7", rpc: `{"hours":7}`},
+	app.GetBottlenecks: {query: "?min_executions=3", rpc: `{"min_executions":3}`},
+	app.GetConfig:      {rpc: `{}`},
 }
 
 // What is the same to ask for reaches the application as the same, by whatever
