@@ -93,7 +93,9 @@ func say(conn net.Conn) error {
 	return err
 }
 
-func shown(conn *tls.Conn) string { return conn.ConnectionState().PeerCertificates[0].Subject.CommonName }
+func shown(conn *tls.Conn) string {
+	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
 
 func TestNewConnectionsGetTheNewCertificate(t *testing.T) {
 	t.Parallel()
@@ -126,13 +128,17 @@ func TestNewConnectionsGetTheNewCertificate(t *testing.T) {
 func TestWhatIsBrokenIsNotUsed(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]func(*testing.T, *tlstest.Dir){
-		"no PEM":            func(t *testing.T, d *tlstest.Dir) { write(t, d.Certificate, "nonsense") },
-		"half a file":       func(t *testing.T, d *tlstest.Dir) { write(t, d.Certificate, read(t, d.Certificate)[:100]) },
-		"an empty key":      func(t *testing.T, d *tlstest.Dir) { write(t, d.Key, "") },
-		"no file":           func(t *testing.T, d *tlstest.Dir) { require.NoError(t, os.Remove(d.Key)) },
-		"no authority":      func(t *testing.T, d *tlstest.Dir) { write(t, d.Authority, "nonsense") },
-		"it ran out":        func(t *testing.T, d *tlstest.Dir) { d.Issue(t, "old", -time.Minute) },
-		"the key of others": func(t *testing.T, d *tlstest.Dir) { key := read(t, d.Key); d.Issue(t, "next", time.Hour); write(t, d.Key, key) },
+		"no PEM":       func(t *testing.T, d *tlstest.Dir) { write(t, d.Certificate, "nonsense") },
+		"half a file":  func(t *testing.T, d *tlstest.Dir) { write(t, d.Certificate, read(t, d.Certificate)[:100]) },
+		"an empty key": func(t *testing.T, d *tlstest.Dir) { write(t, d.Key, "") },
+		"no file":      func(t *testing.T, d *tlstest.Dir) { require.NoError(t, os.Remove(d.Key)) },
+		"no authority": func(t *testing.T, d *tlstest.Dir) { write(t, d.Authority, "nonsense") },
+		"it ran out":   func(t *testing.T, d *tlstest.Dir) { d.Issue(t, "old", -time.Minute) },
+		"the key of others": func(t *testing.T, d *tlstest.Dir) {
+			key := read(t, d.Key)
+			d.Issue(t, "next", time.Hour)
+			write(t, d.Key, key)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
