@@ -156,25 +156,30 @@ func (s *Store) doubt(server int32, err error) {
 }
 
 // Claim implements ports.StepQueue in one round trip: a single statement is a
-// transaction of its own.
+// transaction of its own. Where it must be asked in another way, since something
+// is paused now or not any more, it is asked again.
 func (s *Store) Claim(ctx context.Context, r ports.ClaimRequest) (ports.ClaimReply, error) {
 	conn, err := s.hot.Acquire(ctx)
 	if err != nil {
 		return ports.ClaimReply{}, translate(fmt.Errorf("acquire a connection: %w", err))
 	}
 	defer conn.Release()
-	var (
-		b     pgx.Batch
-		reply ports.ClaimReply
-	)
 	server := instanceOf(conn.Conn())
-	s.queue.Claim(&b, r, server, s.offset.get(), &reply)
-	if s.interest.holds() {
-		b.Queue(sqlNotify, newsOfClaim(server))
+	for {
+		var (
+			b     pgx.Batch
+			reply ports.ClaimReply
+		)
+		s.queue.Claim(&b, r, server, s.offset.get(), &reply)
+		if s.interest.holds() {
+			b.Queue(sqlNotify, newsOfClaim(server))
+		}
+		if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+			s.doubt(server, err)
+			return ports.ClaimReply{}, translate(fmt.Errorf("claim: %w", err))
+		}
+		if !reply.Again {
+			return reply, nil
+		}
 	}
-	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
-		s.doubt(server, err)
-		return ports.ClaimReply{}, translate(fmt.Errorf("claim: %w", err))
-	}
-	return reply, nil
 }

@@ -6,16 +6,23 @@
 -- else has locked is left alone. A job is removed when its step was taken, or
 -- when its dispatch is visibly not live; a job whose step is merely locked stays.
 --
--- What is paused is left alone: of a paused namespace nothing is looked at; the
--- jobs of paused tasks and templates are set aside (state pending, which River
--- leaves alone too), so that they do not stand before others. The lock on the
--- pause makes its end wait until they can be found.
+-- What is paused is left alone. There are two forms of this statement. The short
+-- one takes nothing when anything at all is paused; it leaves out the lines
+-- between "when paused" and "end". The whole one looks at nothing of a paused
+-- namespace, and sets the jobs of paused tasks and templates aside (state pending,
+-- which River leaves alone too), so that they do not stand before others. The
+-- lock on the pause makes its end wait until they can be found. Either says, by a
+-- row with place 0, when it is time for the other.
 with moment as materialized (
   select clock_timestamp() + $4::interval as at
 ), wanted as materialized (
   select u.queue, u.n, u.place
   from unnest($1::text[], $2::integer[], $5::text[]) with ordinality as u(queue, n, namespace, place)
-  where not exists (select from tasker.pauses p where p.kind = 'namespace' and p.namespace = u.namespace)
+  where
+    -- when paused
+    not exists (select from tasker.pauses p where p.kind = 'namespace' and p.namespace = u.namespace) and
+    -- end
+    $6::boolean = (select exists (select from tasker.pauses))
 ), jobs as materialized (
   select j.*, wanted.place
   from wanted
@@ -28,6 +35,7 @@ with moment as materialized (
     limit wanted.n
     for update skip locked
   ) j
+-- when paused
 ), held as materialized (
   select jobs.job, jobs.place
   from jobs
@@ -42,6 +50,7 @@ with moment as materialized (
   where (select exists (select from tasker.pauses where kind <> 'namespace'))
 ), aside as (
   update tasker.river_job r set state = 'pending' where r.ctid = any (array(select job from held))
+-- end
 ), seen as materialized (
   select jobs.*, s.address
   from jobs
@@ -51,7 +60,9 @@ with moment as materialized (
       and s.dispatch_no = jobs.dispatch_no and s.state = 'enqueued'
     for no key update skip locked
   ) s on true
+  -- when paused
   where jobs.job <> all (array(select job from held))
+  -- end
 ), taken as (
   update tasker.workflow_steps s
   set state = 'in_progress', lease_owner = $3, attempts = s.attempts + 1,
@@ -105,4 +116,12 @@ cross join lateral (
 ) p
 union all
 select place, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
-from (select place from seen where address is null union all select place from held) looked_at
+from seen where address is null
+-- when paused
+union all
+select place, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
+from held
+-- end
+union all
+select 0, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
+where $6::boolean <> (select exists (select from tasker.pauses))

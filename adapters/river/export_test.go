@@ -2,8 +2,11 @@ package river
 
 import "time"
 
-// SQLClaim is the claim, for tests of its plan.
-var SQLClaim = sqlClaim
+// SQLClaim and SQLClaimShort are the forms of the claim, for tests of their plans.
+var (
+	SQLClaim      = sqlClaim
+	SQLClaimShort = sqlClaimShort
+)
 
 // Encode names a queue.
 var Encode = encode

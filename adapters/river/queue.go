@@ -9,8 +9,10 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,13 +31,20 @@ var (
 	sqlDropJobs string
 	//go:embed claim.sql
 	sqlClaim string
+	// sqlClaimShort is the claim while nothing is paused.
+	sqlClaimShort = whenPaused.ReplaceAllLiteralString(sqlClaim, "")
 )
+
+var whenPaused = regexp.MustCompile(`(?s) *-- when paused\n.*?-- end\n`)
 
 // Queue puts ready steps into River's queue and takes them out. It is safe for
 // concurrent use.
 type Queue struct {
 	names names
 	now   func() time.Time
+	// paused says which form of the claim is asked: it follows what the claims
+	// themselves find, and need not be right.
+	paused atomic.Bool
 }
 
 // NewQueue returns the queue.
@@ -88,20 +97,35 @@ func (q *Queue) Claim(b *pgx.Batch, r ports.ClaimRequest, server int32, clockOff
 		queues[i], limits[i] = q.names.of(r.Queues[i]), int32(r.Limits[i]) //nolint:gosec // G115: a number of slots
 		namespaces[i] = r.Queues[i].Namespace
 	}
-	b.Queue(sqlClaim, queues, limits, server, clockOffset, namespaces).Query(func(rows pgx.Rows) error {
-		reply.Steps = reply.Steps[:0]
+	paused := q.paused.Load()
+	sql := sqlClaimShort
+	if paused {
+		sql = sqlClaim
+	}
+	b.Queue(sql, queues, limits, server, clockOffset, namespaces, paused).Query(func(rows pgx.Rows) error {
+		reply.Steps, reply.Again = reply.Steps[:0], false
 		reply.Taken = make([]int, len(queues))
 		defer rows.Close()
 		for rows.Next() {
-			if err := scanClaimed(rows, reply); err != nil {
+			other, err := scanClaimed(rows, reply)
+			if err != nil {
 				return err
+			}
+			if other {
+				// Nothing was looked at: whatever was asked for may be there.
+				q.paused.Store(!paused)
+				reply.Again = true
+				for i, n := range r.Limits {
+					reply.Taken[i] = n
+				}
 			}
 		}
 		return rows.Err()
 	})
 }
 
-func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) error {
+// scanClaimed reads a row, and reports whether it asks for the other form.
+func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) (other bool, err error) {
 	var (
 		place              int64
 		id                 *ident.TaskID
@@ -119,14 +143,14 @@ func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) error {
 		inputs, checkpoint *string
 		at                 *time.Time
 	)
-	err := rows.Scan(&place, &id, &no, &def, &dispatch, &attempts, &name, &template, &context, &correlation,
+	err = rows.Scan(&place, &id, &no, &def, &dispatch, &attempts, &name, &template, &context, &correlation,
 		&taskPriority, &whole, &numbers, &names, &results, &inputs, &checkpoint, &at)
-	if err != nil {
-		return err
+	if err != nil || place == 0 {
+		return place == 0, err
 	}
 	reply.Taken[place-1]++
 	if id == nil {
-		return nil // a job that was only looked at
+		return false, nil // a job that was only looked at
 	}
 	s := ports.ClaimedStep{
 		Ref: ident.StepRef{Task: *id, No: *no}, Queue: int(place - 1), Dispatch: *dispatch, Attempt: *attempts, At: at.UTC(),
@@ -147,7 +171,7 @@ func scanClaimed(rows pgx.Rows, reply *ports.ClaimReply) error {
 		s.Parents = append(s.Parents, p)
 	}
 	reply.Steps = append(reply.Steps, s)
-	return nil
+	return false, nil
 }
 
 // priority maps a task's priority, where larger runs sooner, to River's, where

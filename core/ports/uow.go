@@ -69,6 +69,10 @@ type ClaimReply struct {
 	// dispatches that are not live any more included: a queue that gave as many
 	// as it was asked for may hold more.
 	Taken []int
+	// Again is set when nothing was looked at, for the store had to be asked in
+	// another way: then Taken is what was asked for. A claim of its own never has
+	// it; one that rides along may.
+	Again bool
 }
 
 // ClaimedStep is one dispatch that is now in progress under a lease of this
