@@ -1,6 +1,7 @@
 package grpc_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -42,6 +43,7 @@ type fake struct {
 
 	last   app.CreateRequest
 	filter ports.TaskFilter
+	page   ports.TaskPage
 	by     string
 	fail   func(app.Operation) error // asked first, when set
 }
@@ -155,18 +157,22 @@ func (f *fake) ListTasks(_ context.Context, filter ports.TaskFilter, p ports.Tas
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.filter = filter
+	f.filter, f.page = filter, p
 	var all []app.Task
 	for _, t := range slices.Backward(f.tasks) {
 		if len(filter.States) == 0 || slices.Contains(filter.States, t.TaskRecord.State) {
 			all = append(all, *t)
 		}
 	}
-	page := app.Page{Total: int64(len(all))}
+	page := app.Page{Total: -1}
+	if p.Total != ports.NoTotal {
+		page.Total = int64(len(all))
+	}
+	all = slices.DeleteFunc(all, func(t app.Task) bool { return !p.After.IsZero() && bytes.Compare(t.ID[:], p.After.ID[:]) >= 0 })
 	all = all[min(p.Skip, len(all)):]
 	page.Tasks = all[:min(p.Limit, len(all))]
 	if len(page.Tasks) < len(all) {
-		page.Next = page.Tasks[len(page.Tasks)-1].ID
+		page.Next.ID = page.Tasks[len(page.Tasks)-1].ID
 	}
 	return page, nil
 }

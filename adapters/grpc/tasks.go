@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -10,7 +9,6 @@ import (
 	taskerv1 "github.com/tasker-go/tasker/api/taskerv1"
 	"github.com/tasker-go/tasker/core/app"
 	"github.com/tasker-go/tasker/core/domain/fault"
-	"github.com/tasker-go/tasker/core/ports"
 )
 
 type tasks struct {
@@ -75,66 +73,6 @@ func (d *tasks) GetTask(ctx context.Context, in *taskerv1.GetTaskRequest) (*task
 		out.Context = toContext(out.Task.GetContext())
 	}
 	return out, nil
-}
-
-// ListTasks implements taskerv1.TaskServiceServer.
-func (d *tasks) ListTasks(ctx context.Context, in *taskerv1.ListTasksRequest) (*taskerv1.ListTasksResponse, error) {
-	f, err := filter(in)
-	if err != nil {
-		return nil, err
-	}
-	const defaultLimit = 50
-	p := ports.TaskPage{Limit: defaultLimit, Skip: int(in.GetPagination().GetOffset()), Total: true}
-	if in.GetPagination() != nil && in.GetPagination().Limit != nil {
-		p.Limit = int(in.GetPagination().GetLimit())
-	}
-	if p.Limit < 1 || p.Limit > app.MaxPage {
-		return nil, fault.In("pagination.limit", fault.CodeInvalidField, "pagination.limit is %d, want 1 to %d", p.Limit, app.MaxPage)
-	}
-	if p.Skip < 0 {
-		return nil, fault.In("pagination.offset", fault.CodeInvalidField, "pagination.offset is %d, want 0 or more", p.Skip)
-	}
-	page, err := d.service.ListTasks(ctx, f, p)
-	if err != nil {
-		return nil, err
-	}
-	out := &taskerv1.ListTasksResponse{Tasks: make([]*taskerv1.Task, len(page.Tasks)), Pagination: &taskerv1.PaginationResponse{
-		Total: page.Total, Count: int32(len(page.Tasks)), Offset: in.GetPagination().GetOffset(), HasMore: !page.Next.IsZero(), //nolint:gosec // G115: at most MaxPage
-	}}
-	for i := range page.Tasks {
-		out.Tasks[i] = toTask(&page.Tasks[i])
-	}
-	return out, nil
-}
-
-func filter(in *taskerv1.ListTasksRequest) (ports.TaskFilter, error) {
-	f := ports.TaskFilter{
-		Namespace: in.GetNamespace(), Name: in.GetName(), Initiator: in.GetInitiator(), Tags: in.GetTags(),
-	}
-	for i, s := range in.GetStates() {
-		state, known := fromTaskState(s)
-		if !known {
-			return f, fault.In(fmt.Sprintf("states[%d]", i), fault.CodeInvalidState, "states[%d] is %d, which is not the state of a task", i, int32(s))
-		}
-		f.States = append(f.States, state)
-	}
-	if err := spanOf("created_at", in.GetCreatedAt(), &f.From, &f.Until); err != nil {
-		return f, err
-	}
-	return f, checkSort(in.GetSort())
-}
-
-// checkSort refuses every order but the one that there is.
-func checkSort(s *taskerv1.SortSpec) error {
-	if f := s.GetField(); f != "" && f != "created_at" {
-		return fault.In("sort.field", fault.CodeInvalidField, "tasks are listed by created_at and by nothing else")
-	}
-	switch s.GetDirection() {
-	case taskerv1.SortDirection_SORT_DIRECTION_UNSPECIFIED, taskerv1.SortDirection_SORT_DIRECTION_DESC:
-		return nil
-	default:
-		return fault.In("sort.direction", fault.CodeInvalidField, "tasks are listed newest first, SORT_DIRECTION_DESC, and in no other order")
-	}
 }
 
 // CancelTask implements taskerv1.TaskServiceServer. A task that has ended is no

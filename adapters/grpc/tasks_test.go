@@ -129,63 +129,6 @@ func TestSteps(t *testing.T) {
 	require.True(t, proto.Equal(want, one.GetStep()))
 }
 
-func TestListTasksPages(t *testing.T) {
-	t.Parallel()
-	f := newFake()
-	for range 60 {
-		f.add(task.Complete)
-	}
-	c := taskerv1.NewTaskServiceClient(openPlain(t, f).conn)
-	for name, w := range map[string]struct {
-		page *taskerv1.PaginationRequest
-		want *taskerv1.PaginationResponse
-	}{
-		"default":     {nil, &taskerv1.PaginationResponse{Total: 60, Count: 50, HasMore: true}},
-		"offset only": {&taskerv1.PaginationRequest{Offset: proto.Int32(15)}, &taskerv1.PaginationResponse{Total: 60, Count: 45, Offset: 15}},
-		"not a multiple of the limit": {
-			&taskerv1.PaginationRequest{Limit: proto.Int32(10), Offset: proto.Int32(15)},
-			&taskerv1.PaginationResponse{Total: 60, Count: 10, Offset: 15, HasMore: true},
-		},
-		"exactly the rest": {
-			&taskerv1.PaginationRequest{Limit: proto.Int32(10), Offset: proto.Int32(50)},
-			&taskerv1.PaginationResponse{Total: 60, Count: 10, Offset: 50},
-		},
-		"beyond the end": {
-			&taskerv1.PaginationRequest{Limit: proto.Int32(100), Offset: proto.Int32(1000)},
-			&taskerv1.PaginationResponse{Total: 60, Offset: 1000},
-		},
-	} {
-		got, err := c.ListTasks(t.Context(), &taskerv1.ListTasksRequest{Pagination: w.page})
-		require.NoError(t, err, name)
-		require.True(t, proto.Equal(w.want, got.GetPagination()), "%s: %v", name, got.GetPagination())
-		require.Len(t, got.GetTasks(), int(w.want.GetCount()), name)
-	}
-}
-
-func TestListTasksFilters(t *testing.T) {
-	t.Parallel()
-	f := newFake()
-	f.add(task.Error)
-	f.add(task.Complete)
-	c := taskerv1.NewTaskServiceClient(openPlain(t, f).conn)
-	got, err := c.ListTasks(t.Context(), &taskerv1.ListTasksRequest{
-		Namespace: proto.String("orders"), Name: proto.String("order"), Initiator: proto.String("shop"), Tags: []string{"a", "b"},
-		States:    []taskerv1.TaskState{taskerv1.TaskState_TASK_STATE_ERROR, taskerv1.TaskState_TASK_STATE_CANCELLED},
-		CreatedAt: &taskerv1.TimestampRange{Start: timestamppb.New(epoch), End: timestamppb.New(epoch.Add(time.Hour))},
-		Sort:      &taskerv1.SortSpec{Field: "created_at", Direction: taskerv1.SortDirection_SORT_DIRECTION_DESC},
-	})
-	require.NoError(t, err)
-	require.Len(t, got.GetTasks(), 1)
-	require.Equal(t, taskerv1.TaskState_TASK_STATE_ERROR, got.GetTasks()[0].GetState())
-	require.Equal(t, "orders", f.filter.Namespace)
-	require.Equal(t, "order", f.filter.Name)
-	require.Equal(t, "shop", f.filter.Initiator)
-	require.Equal(t, []string{"a", "b"}, f.filter.Tags)
-	require.Equal(t, []task.State{task.Error, task.Cancelled}, f.filter.States)
-	require.Equal(t, epoch, f.filter.From)
-	require.Equal(t, epoch.Add(time.Hour), f.filter.Until)
-}
-
 func TestWhatRequestsMayNotSay(t *testing.T) {
 	t.Parallel()
 	f := newFake()
@@ -211,22 +154,20 @@ func TestWhatRequestsMayNotSay(t *testing.T) {
 		err           error
 		field, reason string
 	}{
-		"limit of zero":    {page(0, 0), "pagination.limit", "invalid_field"},
-		"limit too large":  {page(101, 0), "pagination.limit", "invalid_field"},
-		"negative limit":   {page(-1, 0), "pagination.limit", "invalid_field"},
-		"negative offset":  {page(1, -1), "pagination.offset", "invalid_field"},
-		"ascending":        {sort("created_at", taskerv1.SortDirection_SORT_DIRECTION_ASC), "sort.direction", "invalid_field"},
-		"ascending at all": {sort("", taskerv1.SortDirection_SORT_DIRECTION_ASC), "sort.direction", "invalid_field"},
-		"no direction":     {sort("", 9), "sort.direction", "invalid_field"},
-		"another order":    {sort("name", 0), "sort.field", "invalid_field"},
-		"no state":         {list(&taskerv1.ListTasksRequest{States: []taskerv1.TaskState{1, 0}}), "states[1]", "invalid_state"},
-		"unknown state":    {list(&taskerv1.ListTasksRequest{States: []taskerv1.TaskState{13}}), "states[0]", "invalid_state"},
-		"broken start":     {list(&taskerv1.ListTasksRequest{CreatedAt: &taskerv1.TimestampRange{Start: broken}}), "created_at.start", "invalid_field"},
-		"broken end":       {list(&taskerv1.ListTasksRequest{CreatedAt: &taskerv1.TimestampRange{End: broken}}), "created_at.end", "invalid_field"},
-		"task":             {badTask, "task_uuid", "invalid_uuid"},
-		"task to cancel":   {badCancel, "task_uuid", "invalid_uuid"},
-		"task of steps":    {badSteps, "task_uuid", "invalid_uuid"},
-		"step":             {badStep, "step_uuid", "invalid_uuid"},
+		"limit of zero":   {page(0, 0), "pagination.limit", "invalid_field"},
+		"limit too large": {page(101, 0), "pagination.limit", "invalid_field"},
+		"negative limit":  {page(-1, 0), "pagination.limit", "invalid_field"},
+		"negative offset": {page(1, -1), "pagination.offset", "invalid_field"},
+		"no direction":    {sort("", 9), "sort.direction", "invalid_field"},
+		"another order":   {sort("name", 0), "sort.field", "invalid_field"},
+		"no state":        {list(&taskerv1.ListTasksRequest{States: []taskerv1.TaskState{1, 0}}), "states[1]", "invalid_state"},
+		"unknown state":   {list(&taskerv1.ListTasksRequest{States: []taskerv1.TaskState{13}}), "states[0]", "invalid_state"},
+		"broken start":    {list(&taskerv1.ListTasksRequest{CreatedAt: &taskerv1.TimestampRange{Start: broken}}), "created_at.start", "invalid_field"},
+		"broken end":      {list(&taskerv1.ListTasksRequest{CreatedAt: &taskerv1.TimestampRange{End: broken}}), "created_at.end", "invalid_field"},
+		"task":            {badTask, "task_uuid", "invalid_uuid"},
+		"task to cancel":  {badCancel, "task_uuid", "invalid_uuid"},
+		"task of steps":   {badSteps, "task_uuid", "invalid_uuid"},
+		"step":            {badStep, "step_uuid", "invalid_uuid"},
 	} {
 		require.Equal(t, codes.InvalidArgument, status.Code(c.err), name)
 		told := detailsOf(t, c.err)

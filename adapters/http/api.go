@@ -224,7 +224,7 @@ func checkQuery(params []*huma.Param, raw string) error {
 			continue
 		}
 		got := values[p.Name]
-		if len(got) > 1 {
+		if len(got) > 1 && p.Schema.Type != huma.TypeArray {
 			return fault.In(p.Name, fault.CodeInvalidField, "%s stands %d times in the query, want it once", p.Name, len(got))
 		}
 		if len(got) == 1 && got[0] == "" && p.Schema.Type == huma.TypeInteger {

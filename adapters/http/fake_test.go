@@ -43,6 +43,8 @@ type fake struct {
 	fail    error                       // what every call returns, when set
 	hold    func(context.Context) error // asked first, when set
 	counted int                         // lists that were asked for their total
+	filter  ports.TaskFilter
+	page    ports.TaskPage
 }
 
 var epoch = time.Date(2026, 3, 1, 10, 0, 0, 123456000, time.FixedZone("", 3600))
@@ -185,6 +187,7 @@ func (f *fake) ListTasks(ctx context.Context, filter ports.TaskFilter, p ports.T
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.filter, f.page = filter, p
 	var found []app.Task
 	for _, t := range slices.Backward(f.tasks) {
 		if (filter.Namespace == "" || filter.Namespace == t.Namespace) && (filter.States == nil || slices.Contains(filter.States, t.TaskRecord.State)) {
@@ -193,15 +196,15 @@ func (f *fake) ListTasks(ctx context.Context, filter ports.TaskFilter, p ports.T
 		}
 	}
 	page := app.Page{Total: -1}
-	if p.Total {
+	if p.Total != ports.NoTotal {
 		f.counted++
 		page.Total = int64(len(found))
 	}
-	found = slices.DeleteFunc(found, func(t app.Task) bool { return !p.Before.IsZero() && bytes.Compare(t.ID[:], p.Before[:]) >= 0 })
+	found = slices.DeleteFunc(found, func(t app.Task) bool { return !p.After.IsZero() && bytes.Compare(t.ID[:], p.After.ID[:]) >= 0 })
 	found = found[min(p.Skip, len(found)):]
 	if len(found) > p.Limit {
 		found = found[:p.Limit]
-		page.Next = found[p.Limit-1].ID
+		page.Next.ID = found[p.Limit-1].ID
 	}
 	page.Tasks = found
 	return page, nil

@@ -63,7 +63,8 @@ var coreRoutes = map[app.Operation]route{
 		method: http.MethodGet, path: "/v1/tasks", status: http.StatusOK, tag: "tasks",
 		summary: "List tasks, newest first",
 		description: "Filters combine. Pages follow each other by next_cursor, which costs the same however far it goes, " +
-			"or are asked for by number. Steps are left out.",
+			"or are asked for by number. A page may be short, or empty, and have has_next: the search has taken long enough, " +
+			"and goes on from its next_cursor. Steps are left out.",
 		problems: []int{bad},
 	},
 	app.GetTask: {

@@ -82,23 +82,6 @@ type StepResponse struct {
 	Results     anyJSON    `json:"results" doc:"What the last attempt reported: success, result, error, metadata. Null before the first."`
 }
 
-// Pagination says where a page is.
-type Pagination struct {
-	Page        int64   `json:"page"`
-	PerPage     int     `json:"per_page"`
-	TotalCount  int64   `json:"total_count" doc:"Tasks that the filter selects; with a cursor, as counted for the first page."`
-	TotalPages  int64   `json:"total_pages"`
-	HasNext     bool    `json:"has_next"`
-	HasPrevious bool    `json:"has_previous"`
-	NextCursor  *string `json:"next_cursor" doc:"Where the next page begins; null after the last."`
-}
-
-// TaskListResponse is a page of tasks.
-type TaskListResponse struct {
-	Tasks      []TaskResponse `json:"tasks" nullable:"false"`
-	Pagination Pagination     `json:"pagination"`
-}
-
 // document is a JSON object that passes through as it is.
 type document json.RawMessage
 

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -74,63 +73,6 @@ func (s *Store) StepHistory(ctx context.Context, ref ident.StepRef) ([]ports.Ste
 		}
 	}
 	return moves, nil
-}
-
-// Tasks implements ports.TaskReads. Tasks created at From are in, those created
-// at Until are not.
-func (s *Store) Tasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) ([]ports.TaskRecord, int64, error) {
-	if err := s.reading(ctx); err != nil {
-		return nil, 0, err
-	}
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	total := int64(-1)
-	if p.Total {
-		total = 0
-	}
-	var found []ports.TaskRecord
-	for _, row := range s.db.tasks {
-		r := row.record()
-		if !selects(f, r) {
-			continue
-		}
-		if p.Total {
-			total++
-		}
-		if p.Before.IsZero() || bytes.Compare(r.ID[:], p.Before[:]) < 0 {
-			found = append(found, r)
-		}
-	}
-	slices.SortFunc(found, func(a, b ports.TaskRecord) int { return bytes.Compare(b.ID[:], a.ID[:]) })
-	found = found[min(p.Skip, len(found)):]
-	found = found[:min(p.Limit, len(found))]
-	for i := range found {
-		for _, st := range s.db.stepsOf(found[i].ID) {
-			switch {
-			case st.State == step.Pending:
-				found[i].PendingSteps++
-			case st.State == step.InProgress:
-				found[i].InProgressSteps++
-			case st.State.Satisfies():
-				found[i].CompletedSteps++
-			}
-		}
-	}
-	return found, total, nil
-}
-
-func selects(f ports.TaskFilter, r ports.TaskRecord) bool {
-	same := func(want, have string) bool { return want == "" || want == have }
-	for _, tag := range f.Tags {
-		if !slices.Contains(r.Tags, tag) {
-			return false
-		}
-	}
-	return same(f.Namespace, r.Namespace) && same(f.Name, r.Name) && same(f.Version, r.Version) &&
-		same(f.Initiator, r.Initiator) && same(f.SourceSystem, r.SourceSystem) &&
-		(len(f.States) == 0 || slices.Contains(f.States, r.State)) &&
-		(f.From.IsZero() || !r.CreatedAt.Before(f.From)) &&
-		(f.Until.IsZero() || r.CreatedAt.Before(f.Until))
 }
 
 // States implements ports.TaskReads.

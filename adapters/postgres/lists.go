@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tasker-go/tasker/adapters/postgres/internal/dbsqlc"
 	"github.com/tasker-go/tasker/core/domain/ident"
@@ -16,127 +18,243 @@ import (
 	"github.com/tasker-go/tasker/core/ports"
 )
 
-// selection is a filter in the terms of the tables.
-type selection struct {
-	// everywhere selects from all namespaces and states. Else those listed are
-	// selected from; an empty list, which is not nil, selects none.
-	everywhere bool
-	namespaces []string
-	states     []string
-	templates  []int64 // nil for all
+// How much is looked at for a page where no index answers the filter. A task is
+// read in a microsecond or so; what its failures say takes several look-ups.
+const (
+	listBudget    = 20_000
+	countBudget   = 10_000
+	failureBudget = 2_000
+)
 
-	before, since ident.TaskID // bounds of the ids, since included
-
-	initiator, source string
-	tags              []string   // nil for any
-	from, until       *time.Time // until excluded
-}
-
-// Tasks implements ports.TaskReads. Tasks created at From are in, those created
-// at Until are not.
-func (s *Store) Tasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) ([]ports.TaskRecord, int64, error) {
-	var (
-		tasks []ports.TaskRecord
-		total = int64(-1)
-	)
-	err := s.snapshot(ctx, beginList, func(q *dbsqlc.Queries) error {
-		sel, err := s.selectionOf(ctx, q, f)
+// Tasks implements ports.TaskReads. docs/decisions/0016-lists.md says how tasks
+// are found.
+func (s *Store) Tasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) (ports.TaskList, error) {
+	list := ports.TaskList{Total: -1}
+	err := translate(pgx.BeginTxFunc(ctx, s.reads, pgx.TxOptions{BeginQuery: beginList}, func(tx pgx.Tx) error {
+		l := lister{tx: tx, q: dbsqlc.New(tx), filter: f, page: p, offset: s.offset.get()}
+		found, err := l.list(ctx, &list)
 		if err != nil {
-			return fmt.Errorf("find the templates to list tasks of: %w", err)
+			return err
 		}
-		if p.Total {
-			if total, err = count(ctx, q, f, sel); err != nil {
-				return fmt.Errorf("count tasks: %w", err)
-			}
+		ids := make([]uuid.UUID, len(found))
+		place := make(map[ident.TaskID]int, len(found))
+		for i, m := range found {
+			ids[i], place[m.ID] = uuid.UUID(m.ID), i
 		}
-		if !p.Before.IsZero() && bytes.Compare(p.Before[:], sel.before[:]) < 0 {
-			sel.before = p.Before
-		}
-		ids, err := page(ctx, q, sel, int64(p.Skip), int64(p.Limit))
-		if err != nil {
-			return fmt.Errorf("find a page of tasks: %w", err)
-		}
-		if tasks, err = tasksByID(ctx, q, uuids(ids)); err != nil {
+		if list.Tasks, err = tasksByID(ctx, l.q, ids); err != nil {
 			return fmt.Errorf("read a page of tasks: %w", err)
 		}
-		if err := countSteps(ctx, q, tasks); err != nil {
+		slices.SortFunc(list.Tasks, func(a, b ports.TaskRecord) int { return place[a.ID] - place[b.ID] })
+		if err := countSteps(ctx, l.q, list.Tasks); err != nil {
 			return fmt.Errorf("count steps: %w", err)
 		}
 		return nil
-	})
+	}))
 	if err != nil {
-		return nil, 0, err
+		return ports.TaskList{}, err
 	}
-	return tasks, total, nil
+	return list, nil
 }
 
-// selectionOf finds the templates that the filter speaks of: the index of tasks
-// begins with the namespace, and a task knows its template by number.
-func (s *Store) selectionOf(ctx context.Context, q *dbsqlc.Queries, f ports.TaskFilter) (selection, error) {
-	sel := selection{
-		initiator: f.Initiator, source: f.SourceSystem, before: lastID,
-		everywhere: f.Namespace == "" && f.Name == "" && f.Version == "" && len(f.States) == 0,
+// lister finds a page in one transaction.
+type lister struct {
+	tx     pgx.Tx
+	q      *dbsqlc.Queries
+	filter ports.TaskFilter
+	page   ports.TaskPage
+	offset time.Duration // between the servers' clocks and the one that tasks are stored by
+
+	// The filter in terms of the tables: templates are known to tasks by number.
+	templates  []int64 // nil for all
+	namespaces []string
+	states     []string
+	since      ident.TaskID // included
+	before     ident.TaskID // not included
+}
+
+// list returns the places of a page, and tells what is known of the list.
+func (l *lister) list(ctx context.Context, out *ports.TaskList) ([]ports.TaskMark, error) {
+	if err := l.resolve(ctx); err != nil {
+		return nil, fmt.Errorf("find the templates to list tasks of: %w", err)
 	}
-	if len(f.Tags) > 0 {
-		sel.tags = f.Tags
+	p := l.page
+	kept := l.kept()
+	switch {
+	case p.Total == ports.NoTotal:
+	case kept:
+		var err error
+		if out.Total, err = l.sum(ctx); err != nil {
+			return nil, fmt.Errorf("count tasks: %w", err)
+		}
+	case p.Total == ports.ExactTotal:
+		if err := l.tx.QueryRow(ctx, sqlCountTasks, append(l.selection(), p.Order == ports.ByCompletion)...).Scan(&out.Total); err != nil {
+			return nil, fmt.Errorf("count tasks: %w", err)
+		}
+	case p.Total == ports.CheapTotal:
 	}
-	if !f.From.IsZero() {
-		sel.from, sel.since = &f.From, firstID(f.From.Add(-s.offset.get()-clocksApart))
-	}
-	if !f.Until.IsZero() {
-		sel.until, sel.before = &f.Until, firstID(f.Until.Add(-s.offset.get()+clocksApart))
-	}
-	if sel.everywhere {
-		return sel, nil
-	}
-	rows, err := q.TemplatesNamed(ctx, dbsqlc.TemplatesNamedParams{Namespace: f.Namespace, Name: f.Name, Version: f.Version})
+	search, err := l.search(ctx)
 	if err != nil {
-		return selection{}, err
+		return nil, fmt.Errorf("find a page of tasks: %w", err)
 	}
-	sel.templates, sel.namespaces = make([]int64, len(rows)), make([]string, len(rows))
-	for i, row := range rows {
-		sel.templates[i], sel.namespaces[i] = int64(row.TemplateID), row.Namespace
+	want := p.Skip + p.Limit + 1
+	done, err := search.run(ctx, want, l.budget(listBudget))
+	if err != nil {
+		return nil, fmt.Errorf("find a page of tasks: %w", err)
 	}
-	slices.Sort(sel.namespaces)
-	sel.namespaces = slices.Compact(sel.namespaces)
+	found, rest := search.settled(), search.rest()
+	if p.Total == ports.CheapTotal && !kept && p.After.IsZero() {
+		if !done {
+			if done, err = search.run(ctx, 1<<62, l.budget(countBudget)); err != nil {
+				return nil, fmt.Errorf("count tasks: %w", err)
+			}
+		}
+		out.Total, out.AtLeast = int64(len(search.settled())), !done
+	} else if p.Total == ports.CheapTotal && !kept {
+		out.Total, out.AtLeast = int64(len(found)), true // of a list that was not read from its beginning
+	}
+	found = found[min(p.Skip, len(found)):]
+	switch {
+	case len(found) > p.Limit:
+		found = found[:p.Limit]
+		if out.Next = p.After; p.Limit > 0 {
+			out.Next = found[p.Limit-1]
+		}
+	case !rest.IsZero():
+		out.Next = rest
+	}
+	return found, nil
+}
+
+// budget is how many tasks may be looked at.
+func (l *lister) budget(usual int) int {
+	switch b := l.page.Budget; {
+	case b < 0 || l.page.Skip > 0: // pages that are asked for by number have all to be the same size
+		return 1 << 62
+	case b > 0:
+		return b
+	case l.filter.Error != "":
+		return failureBudget
+	default:
+		return usual
+	}
+}
+
+// kept tells whether the numbers that are kept per template and state know how
+// many tasks there are.
+func (l *lister) kept() bool {
+	f := l.filter
+	return l.plain() && f.Initiator == "" && f.SourceSystem == "" && len(f.Tags) == 0 && !f.CorrelationID.Valid && f.Error == "" &&
+		l.page.Order != ports.ByCompletion
+}
+
+// plain tells that the filter says nothing of times.
+func (l *lister) plain() bool {
+	f := l.filter
+	return f.From.IsZero() && f.Until.IsZero() && f.UpdatedFrom.IsZero() && f.UpdatedUntil.IsZero() &&
+		f.CompletedFrom.IsZero() && f.CompletedUntil.IsZero()
+}
+
+// sum adds up those numbers.
+func (l *lister) sum(ctx context.Context) (int64, error) {
+	if l.filter.Within != nil && len(l.namespaces) == 0 {
+		return 0, nil
+	}
+	n := int64(0)
+	namespaces := []string{l.filter.Namespace}
+	if l.filter.Within != nil {
+		namespaces = l.namespaces
+	}
+	for _, ns := range namespaces {
+		one, err := l.q.SumTasks(ctx, dbsqlc.SumTasksParams{
+			Namespace: ns, Name: l.filter.Name, Version: l.filter.Version, States: l.states,
+		})
+		if err != nil {
+			return 0, err
+		}
+		n += one
+	}
+	return n, nil
+}
+
+// everywhere tells that tasks of all namespaces and states are wanted.
+func (l *lister) everywhere() bool {
+	f := l.filter
+	return f.Namespace == "" && f.Within == nil && f.Name == "" && f.Version == "" && len(f.States) == 0
+}
+
+// resolve puts the filter in terms of the tables.
+func (l *lister) resolve(ctx context.Context) error {
+	f := l.filter
+	l.before = lastID
+	// A task is created by the database's clock after its id was made by the
+	// server's, so its id bounds the time, and its time the id.
+	if !f.From.IsZero() {
+		l.since = firstID(f.From.Add(-l.offset - idsBehind))
+	}
+	for _, until := range []time.Time{f.Until, f.UpdatedUntil, f.CompletedUntil} {
+		if !until.IsZero() {
+			if id := firstID(until.Add(-l.offset + idsAhead)); bytes.Compare(id[:], l.before[:]) < 0 {
+				l.before = id
+			}
+		}
+	}
+	rows, err := l.q.TemplatesNamed(ctx, dbsqlc.TemplatesNamedParams{Namespace: f.Namespace, Name: f.Name, Version: f.Version})
+	if err != nil {
+		return err
+	}
+	l.namespaces, l.templates = []string{}, []int64{}
+	for _, row := range rows {
+		if f.Within == nil || slices.Contains(f.Within, row.Namespace) {
+			l.templates, l.namespaces = append(l.templates, int64(row.TemplateID)), append(l.namespaces, row.Namespace)
+		}
+	}
+	slices.Sort(l.namespaces)
+	l.namespaces = slices.Compact(l.namespaces)
 	if f.Name == "" && f.Version == "" {
-		sel.templates = nil // the namespaces say it
+		l.templates = nil // the namespaces say it
 	}
 	for _, state := range task.States() {
 		if len(f.States) == 0 && !state.Passing() || slices.Contains(f.States, state) {
-			sel.states = append(sel.states, state.String())
+			l.states = append(l.states, state.String())
 		}
 	}
-	return sel, nil
+	return nil
 }
 
-func page(ctx context.Context, q *dbsqlc.Queries, sel selection, skip, limit int64) ([]ident.TaskID, error) {
-	if sel.everywhere {
-		return q.NewestTasks(ctx, dbsqlc.NewestTasksParams{
-			Before: sel.before, Since: sel.since, Initiator: sel.initiator, SourceSystem: sel.source, Tags: sel.tags,
-			CreatedFrom: sel.from, CreatedUntil: sel.until, Skip: skip, PageSize: limit,
-		})
+// statesAmong returns those states that are wanted.
+func (l *lister) statesAmong(fits func(task.State) bool) []string {
+	var out []string
+	for _, s := range task.States() {
+		if fits(s) && slices.Contains(l.states, s.String()) {
+			out = append(out, s.String())
+		}
 	}
-	return q.NewestTasksByState(ctx, dbsqlc.NewestTasksByStateParams{
-		Namespaces: sel.namespaces, States: sel.states, Templates: sel.templates,
-		Before: sel.before, Since: sel.since, Initiator: sel.initiator, SourceSystem: sel.source, Tags: sel.tags,
-		CreatedFrom: sel.from, CreatedUntil: sel.until, Reach: skip + limit, Skip: skip, PageSize: limit,
-	})
+	return out
 }
 
-// count returns how many tasks are selected. Where only templates and states
-// are asked for, the numbers that are kept per template and state know.
-func count(ctx context.Context, q *dbsqlc.Queries, f ports.TaskFilter, sel selection) (int64, error) {
-	if sel.initiator == "" && sel.source == "" && sel.tags == nil && sel.from == nil && sel.until == nil {
-		return q.SumTasks(ctx, dbsqlc.SumTasksParams{
-			Namespace: f.Namespace, Name: f.Name, Version: f.Version, States: sel.states,
-		})
+// selection is the filter as the arguments $1 to $16.
+func (l *lister) selection() []any {
+	f := l.filter
+	var namespaces, states, tags []string
+	if !l.everywhere() {
+		namespaces = l.namespaces
 	}
-	return q.CountTasks(ctx, dbsqlc.CountTasksParams{
-		Namespaces: sel.namespaces, States: sel.states, Templates: sel.templates,
-		Before: sel.before, Since: sel.since, Initiator: sel.initiator, SourceSystem: sel.source, Tags: sel.tags,
-		CreatedFrom: sel.from, CreatedUntil: sel.until,
-	})
+	if len(f.States) > 0 {
+		states = l.states
+	}
+	if len(f.Tags) > 0 {
+		tags = f.Tags
+	}
+	var pattern *string
+	if f.Error != "" {
+		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Error) + "%"
+		pattern = &like
+	}
+	return []any{
+		namespaces, states, l.templates, nullable(f.Initiator), nullable(f.SourceSystem), tags, f.CorrelationID,
+		instant(f.From), instant(f.Until), instant(f.UpdatedFrom), instant(f.UpdatedUntil),
+		instant(f.CompletedFrom), instant(f.CompletedUntil), pattern, l.since, l.before,
+	}
 }
 
 func countSteps(ctx context.Context, q *dbsqlc.Queries, tasks []ports.TaskRecord) error {
@@ -156,15 +274,18 @@ func countSteps(ctx context.Context, q *dbsqlc.Queries, tasks []ports.TaskRecord
 	return nil
 }
 
-// clocksApart is more than a server's clock, which the ids of tasks hold, can
-// differ from the database's, which says when tasks were created. It lets the
-// ids bound a search by time; the creation times then decide.
-const clocksApart = 24 * time.Hour
+// How far the time in a task's id may be from the time at which the database
+// says that it was created. The id is made first, and may wait for its
+// transaction; and the clock of a server may differ.
+const (
+	idsAhead  = 10 * time.Second
+	idsBehind = 2 * time.Minute
+)
 
 // firstID returns the smallest id of a moment, as tasker.partition_bound does.
 func firstID(at time.Time) ident.TaskID {
 	var id ident.TaskID
-	ms := uint64(min(max(0, at.UnixMilli()), 1<<48-1))
+	ms := uint64(min(max(0, at.UnixMilli()), 1<<48-1)) //nolint:gosec // G115: clamped
 	binary.BigEndian.PutUint64(id[:8], ms<<16)
 	return id
 }

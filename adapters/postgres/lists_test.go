@@ -2,12 +2,16 @@ package postgres_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -89,22 +93,54 @@ func crowd(t *testing.T, f *fixture) []ports.TaskRecord {
 }
 
 // selects is what TaskFilter means.
-func selects(f ports.TaskFilter, r ports.TaskRecord) bool {
+func selects(f ports.TaskFilter, r ports.TaskRecord, failures []string) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
+	in := func(at, from, until time.Time) bool {
+		return (from.IsZero() || !at.Before(from)) && (until.IsZero() || at.Before(until))
+	}
+	ended := f.CompletedFrom.IsZero() && f.CompletedUntil.IsZero() ||
+		!r.CompletedAt.IsZero() && in(r.CompletedAt, f.CompletedFrom, f.CompletedUntil)
+	failed := f.Error == "" || slices.ContainsFunc(failures, func(text string) bool {
+		return strings.Contains(strings.ToLower(text), strings.ToLower(f.Error))
+	})
 	return is(f.Namespace, r.Namespace) && is(f.Name, r.Name) && is(f.Version, r.Version) &&
+		(f.Within == nil || slices.Contains(f.Within, r.Namespace)) &&
 		is(f.Initiator, r.Initiator) && is(f.SourceSystem, r.SourceSystem) &&
+		(!f.CorrelationID.Valid || f.CorrelationID.UUID == r.CorrelationID) &&
 		(len(f.States) == 0 || slices.Contains(f.States, r.State)) &&
 		!slices.ContainsFunc(f.Tags, func(tag string) bool { return !slices.Contains(r.Tags, tag) }) &&
-		(f.From.IsZero() || !r.CreatedAt.Before(f.From)) && (f.Until.IsZero() || r.CreatedAt.Before(f.Until))
+		in(r.CreatedAt, f.From, f.Until) && in(r.UpdatedAt, f.UpdatedFrom, f.UpdatedUntil) && ended && failed
+}
+
+// failuresOf returns the messages and types by which tasks are found.
+func failuresOf(t *testing.T, f *fixture, id ident.TaskID) []string {
+	t.Helper()
+	rows, err := f.connect(t).Query(t.Context(), `
+		select unnest(array[s.failure->>'message', s.failure->>'error_type']) from tasker.workflow_steps s
+		where s.task_id = $1 and s.state in ('error', 'waiting_for_retry')
+		union all
+		select unnest(array[f.message, f.error_type]) from tasker.dlq_failures f where f.task_id = $1`, id)
+	require.NoError(t, err)
+	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return texts
+}
+
+// markOf returns where a task stands in a list.
+func markOf(by ports.TaskOrder, r ports.TaskRecord) ports.TaskMark {
+	return map[ports.TaskOrder]ports.TaskMark{
+		ports.ByCreation: {ID: r.ID}, ports.ByUpdate: {At: r.UpdatedAt, ID: r.ID}, ports.ByCompletion: {At: r.CompletedAt, ID: r.ID},
+	}[by]
 }
 
 func TestTasksAreThoseThatTheFilterSelects(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	all := crowd(t, f)
-	kinds := map[task.State]int{}
+	kinds, failures := map[task.State]int{}, map[ident.TaskID][]string{}
 	for _, r := range all {
 		kinds[r.State]++
+		failures[r.ID] = failuresOf(t, f, r.ID)
 	}
 	for _, s := range []task.State{task.StepsInProcess, task.WaitingForRetry, task.BlockedByFailures, task.Complete, task.Cancelled} {
 		require.NotZero(t, kinds[s], "the test needs tasks in %s", s)
@@ -114,10 +150,14 @@ func TestTasksAreThoseThatTheFilterSelects(t *testing.T) {
 			return rapid.SampledFrom(append([]string{"", "", "none"}, from...)).Draw(r, label)
 		}
 		moment := func(label string) time.Time {
-			if rapid.IntRange(0, 2).Draw(r, label+" set") > 0 {
+			if rapid.IntRange(0, 4).Draw(r, label+" set") > 0 {
 				return time.Time{}
 			}
-			return rapid.SampledFrom(all).Draw(r, label).CreatedAt
+			one := rapid.SampledFrom(all).Draw(r, label)
+			if rapid.Bool().Draw(r, label+" of an end") && !one.CompletedAt.IsZero() {
+				return one.CompletedAt
+			}
+			return one.CreatedAt
 		}
 		filter := ports.TaskFilter{
 			Namespace: maybe(namespaces, "namespace"), Name: maybe(names, "name"), Version: maybe(versions, "version"),
@@ -125,36 +165,78 @@ func TestTasksAreThoseThatTheFilterSelects(t *testing.T) {
 			States: rapid.SliceOfN(rapid.SampledFrom(task.States()), 0, 4).Draw(r, "states"),
 			Tags:   rapid.SliceOfN(rapid.SampledFrom(labels), 0, 2).Draw(r, "tags"),
 			From:   moment("from"), Until: moment("until"),
+			UpdatedFrom: moment("updated from"), UpdatedUntil: moment("updated until"),
+			CompletedFrom: moment("completed from"), CompletedUntil: moment("completed until"),
+		}
+		if rapid.IntRange(0, 3).Draw(r, "within set") == 0 {
+			filter.Within = rapid.SliceOfN(rapid.SampledFrom(namespaces), 0, 2).Draw(r, "within")
+		}
+		if rapid.IntRange(0, 3).Draw(r, "correlation set") == 0 {
+			filter.CorrelationID = uuid.NullUUID{UUID: rapid.SampledFrom(all).Draw(r, "correlation").CorrelationID, Valid: true}
+		}
+		if rapid.IntRange(0, 3).Draw(r, "error set") == 0 {
+			filter.Error = rapid.SampledFrom([]string{"broke", "BROKE", "handler_", "%", "_", "none"}).Draw(r, "error")
 		}
 		page := ports.TaskPage{
-			Skip: rapid.IntRange(0, 40).Draw(r, "skip"), Limit: rapid.IntRange(0, 50).Draw(r, "limit"),
-			Total: rapid.Bool().Draw(r, "total"),
-		}
-		if rapid.Bool().Draw(r, "before set") {
-			page.Before = rapid.SampledFrom(all).Draw(r, "before").ID
+			Order:     rapid.SampledFrom([]ports.TaskOrder{ports.ByCreation, ports.ByUpdate, ports.ByCompletion}).Draw(r, "order"),
+			Ascending: rapid.Bool().Draw(r, "ascending"), Limit: rapid.IntRange(1, 50).Draw(r, "limit"),
+			Total:  rapid.SampledFrom([]ports.TotalMode{ports.NoTotal, ports.CheapTotal, ports.ExactTotal}).Draw(r, "total"),
+			Budget: rapid.SampledFrom([]int{0, -1, 1, 7, 100}).Draw(r, "budget"),
 		}
 
-		want, total := []ports.TaskRecord{}, int64(0)
-		skip := page.Skip
+		var want []ports.TaskRecord
 		for _, record := range all {
-			if !selects(filter, record) {
-				continue
-			}
-			total++
-			if !page.Before.IsZero() && bytes.Compare(record.ID[:], page.Before[:]) >= 0 {
-				continue
-			}
-			if skip--; skip < 0 && len(want) < page.Limit {
+			if selects(filter, record, failures[record.ID]) && (page.Order != ports.ByCompletion || !record.CompletedAt.IsZero()) {
 				want = append(want, record)
 			}
 		}
-		if !page.Total {
-			total = -1
+		slices.SortFunc(want, func(a, b ports.TaskRecord) int {
+			x, y := markOf(page.Order, a), markOf(page.Order, b)
+			c := cmp.Or(x.At.Compare(y.At), bytes.Compare(x.ID[:], y.ID[:]))
+			if page.Ascending {
+				return c
+			}
+			return -c
+		})
+
+		// By number: as many as asked for, whatever the budget.
+		if skip := rapid.IntRange(0, 40).Draw(r, "skip"); skip > 0 {
+			ask := page
+			ask.Skip = skip
+			got, err := f.Tasks(t.Context(), filter, ask)
+			require.NoError(r, err)
+			rest := want[min(skip, len(want)):]
+			require.Equal(r, append([]ports.TaskRecord{}, rest[:min(page.Limit, len(rest))]...), got.Tasks)
+			require.Equal(r, len(rest) > page.Limit, !got.Next.IsZero())
 		}
-		got, n, err := f.Tasks(t.Context(), filter, page)
-		require.NoError(r, err)
-		require.Equal(r, want, got)
-		require.Equal(r, total, n)
+		// One after another, until there is none.
+		var read []ports.TaskRecord
+		for first := true; ; first = false {
+			got, err := f.Tasks(t.Context(), filter, page)
+			require.NoError(r, err)
+			switch {
+			case page.Total == ports.NoTotal:
+				require.EqualValues(r, -1, got.Total)
+			case !first && page.Total == ports.CheapTotal:
+			case got.AtLeast:
+				require.Equal(r, ports.CheapTotal, page.Total)
+				require.LessOrEqual(r, got.Total, int64(len(want)))
+				require.GreaterOrEqual(r, got.Total, int64(len(got.Tasks)))
+			default:
+				require.EqualValues(r, len(want), got.Total)
+			}
+			if page.Budget <= 0 && !got.Next.IsZero() {
+				require.Len(r, got.Tasks, page.Limit)
+			}
+			require.LessOrEqual(r, len(got.Tasks), page.Limit)
+			read = append(read, got.Tasks...)
+			if got.Next.IsZero() {
+				break
+			}
+			require.NotEqual(r, page.After, got.Next, "a page gets on")
+			page.After = got.Next
+		}
+		require.Equal(r, want, read)
 	})
 }
 
@@ -164,10 +246,9 @@ func TestTasksOfAnEmptyDatabase(t *testing.T) {
 	for _, filter := range []ports.TaskFilter{
 		{}, {Namespace: "ns"}, {Name: "n"}, {States: []task.State{task.Complete}}, {Tags: []string{"x"}},
 	} {
-		got, total, err := f.Tasks(t.Context(), filter, ports.TaskPage{Limit: 10, Total: true})
+		got, err := f.Tasks(t.Context(), filter, ports.TaskPage{Limit: 10, Total: ports.CheapTotal})
 		require.NoError(t, err)
-		require.Empty(t, got)
-		require.Zero(t, total)
+		require.Equal(t, ports.TaskList{Tasks: []ports.TaskRecord{}}, got)
 	}
 }
 
@@ -179,10 +260,9 @@ func TestNoTaskIsOfAnUnknownTemplate(t *testing.T) {
 		{Namespace: "none"}, {Name: "none"}, {Namespace: "orders", Version: "none"},
 		{Namespace: "none", Initiator: "test"}, {Name: "none", Initiator: "test"},
 	} {
-		got, total, err := f.Tasks(t.Context(), filter, ports.TaskPage{Limit: 10, Total: true})
+		got, err := f.Tasks(t.Context(), filter, ports.TaskPage{Limit: 10, Total: ports.CheapTotal})
 		require.NoError(t, err)
-		require.Empty(t, got, "%+v", filter)
-		require.Zero(t, total, "%+v", filter)
+		require.Equal(t, ports.TaskList{Tasks: []ports.TaskRecord{}}, got, "%+v", filter)
 	}
 }
 
@@ -201,12 +281,12 @@ func TestTasksByTimeUnderAShiftedClock(t *testing.T) {
 				want[i], _, err = f.Task(t.Context(), f.submit(t, submission(t, of))[0])
 				require.NoError(t, err)
 			}
-			got, total, err := f.Tasks(t.Context(), ports.TaskFilter{From: want[1].CreatedAt, Until: want[2].CreatedAt},
-				ports.TaskPage{Limit: 9, Total: true})
+			got, err := f.Tasks(t.Context(), ports.TaskFilter{From: want[1].CreatedAt, Until: want[2].CreatedAt},
+				ports.TaskPage{Limit: 9, Total: ports.CheapTotal})
 			require.NoError(t, err)
-			require.Len(t, got, 1)
-			require.Equal(t, want[1].ID, got[0].ID)
-			require.Equal(t, int64(1), total)
+			require.Len(t, got.Tasks, 1)
+			require.Equal(t, want[1].ID, got.Tasks[0].ID)
+			require.Equal(t, int64(1), got.Total)
 		})
 	}
 }
@@ -242,14 +322,14 @@ func TestPagesHaveNoGapsAndRepeatsWhileTasksAreCreated(t *testing.T) {
 			seen := map[ident.TaskID]bool{}
 			var last ident.TaskID
 			for {
-				page, _, err := f.Tasks(t.Context(), filter, ports.TaskPage{Before: last, Limit: 7})
+				page, err := f.Tasks(t.Context(), filter, ports.TaskPage{After: ports.TaskMark{ID: last}, Limit: 7})
 				require.NoError(t, err)
-				for _, r := range page {
+				for _, r := range page.Tasks {
 					require.False(t, seen[r.ID], "%s came twice", r.ID)
 					require.True(t, last.IsZero() || bytes.Compare(r.ID[:], last[:]) < 0, "newest first")
 					seen[r.ID], last = true, r.ID
 				}
-				if len(page) < 7 {
+				if page.Next.IsZero() {
 					break
 				}
 			}
@@ -269,9 +349,9 @@ func TestAPageTakesTheSameStatementsWhateverItsSize(t *testing.T) {
 	}
 	for _, limit := range []int{1, 40} {
 		sent := f.sql.during(func() {
-			page, _, err := f.Tasks(t.Context(), ports.TaskFilter{Namespace: "orders"}, ports.TaskPage{Limit: limit, Total: true})
+			page, err := f.Tasks(t.Context(), ports.TaskFilter{Namespace: "orders"}, ports.TaskPage{Limit: limit, Total: ports.CheapTotal})
 			require.NoError(t, err)
-			require.Len(t, page, limit)
+			require.Len(t, page.Tasks, limit)
 		})
 		require.Len(t, sent, 6, fmt.Sprint(sent))
 	}

@@ -50,12 +50,12 @@ func TestReadsUseIndexes(t *testing.T) {
 	page := func(t *testing.T, filter ports.TaskFilter, p ports.TaskPage) []ident.TaskID {
 		t.Helper()
 		p.Limit = 25
-		got, _, err := f.Tasks(t.Context(), filter, p)
+		got, err := f.Tasks(t.Context(), filter, p)
 		require.NoError(t, err)
-		require.Len(t, got, 25)
-		ids := make([]ident.TaskID, len(got))
-		for i := range got {
-			ids[i] = got[i].ID
+		require.Len(t, got.Tasks, 25)
+		ids := make([]ident.TaskID, len(got.Tasks))
+		for i := range got.Tasks {
+			ids[i] = got.Tasks[i].ID
 		}
 		return ids
 	}
@@ -70,17 +70,19 @@ func TestReadsUseIndexes(t *testing.T) {
 			func(t *testing.T) { page(t, ports.TaskFilter{}, ports.TaskPage{}) }, "tasks_pkey", false,
 		},
 		"a later page": {
-			func(t *testing.T) { page(t, ports.TaskFilter{}, ports.TaskPage{Before: middle}) }, "tasks_pkey", false,
+			func(t *testing.T) { page(t, ports.TaskFilter{}, ports.TaskPage{After: ports.TaskMark{ID: middle}}) }, "tasks_pkey", false,
 		},
 		"a namespace": {
 			func(t *testing.T) { page(t, ports.TaskFilter{Namespace: "ns03"}, ports.TaskPage{}) }, "tasks_by_state", false,
 		},
 		"a namespace, a later page": {
-			func(t *testing.T) { page(t, ports.TaskFilter{Namespace: "ns03"}, ports.TaskPage{Before: middle}) }, "tasks_by_state", false,
+			func(t *testing.T) {
+				page(t, ports.TaskFilter{Namespace: "ns03"}, ports.TaskPage{After: ports.TaskMark{ID: middle}})
+			}, "tasks_by_state", false,
 		},
 		"a namespace and a state": {
 			func(t *testing.T) {
-				page(t, ports.TaskFilter{Namespace: "ns00", States: []task.State{task.StepsInProcess}}, ports.TaskPage{Total: true})
+				page(t, ports.TaskFilter{Namespace: "ns00", States: []task.State{task.StepsInProcess}}, ports.TaskPage{Total: ports.CheapTotal})
 			}, "tasks_by_state", false,
 		},
 		"a state": {
@@ -90,7 +92,7 @@ func TestReadsUseIndexes(t *testing.T) {
 		},
 		"a template": {
 			func(t *testing.T) {
-				page(t, ports.TaskFilter{Namespace: "ns03", Name: "a", Version: "1.0.0"}, ports.TaskPage{Total: true})
+				page(t, ports.TaskFilter{Namespace: "ns03", Name: "a", Version: "1.0.0"}, ports.TaskPage{Total: ports.CheapTotal})
 			}, "tasks_by_state", true,
 		},
 		"a task": {
@@ -163,12 +165,23 @@ func literal(arg any) any {
 	case ident.TaskID:
 		return v.String()
 	case []uuid.UUID:
-		var ids []string
-		for _, id := range v {
-			ids = append(ids, id.String())
+		return texts(v)
+	case []ident.TaskID:
+		return texts(v)
+	case uuid.NullUUID:
+		if !v.Valid {
+			return nil
 		}
-		return ids
+		return v.UUID.String()
 	default:
 		return arg
 	}
+}
+
+func texts[T fmt.Stringer](values []T) []string {
+	var out []string
+	for _, v := range values {
+		out = append(out, v.String())
+	}
+	return out
 }

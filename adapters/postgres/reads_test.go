@@ -219,7 +219,7 @@ func TestReadsOfALostDatabaseAreOutages(t *testing.T) {
 	for range 2 { // with a connection that is dead, and without any
 		_, _, err = f.Task(ctx, id)
 		require.True(t, ports.IsOutage(err), "%v", err)
-		_, _, err = f.Tasks(ctx, ports.TaskFilter{}, ports.TaskPage{Limit: 1})
+		_, err = f.Tasks(ctx, ports.TaskFilter{}, ports.TaskPage{Limit: 1})
 		require.True(t, ports.IsOutage(err), "%v", err)
 		_, err = f.States(ctx, []ident.TaskID{id})
 		require.True(t, ports.IsOutage(err), "%v", err)

@@ -5,7 +5,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/tasker-go/tasker/core/app/actor"
@@ -64,12 +63,12 @@ type Parts struct {
 	Admission  ports.Admission
 	Limits     Limits
 	Thresholds deadletter.Thresholds
+	Redact     []string // names of fields that snapshots do not show
 
 	Analytics     ports.Analytics
 	Contexts      ports.TaskContexts
 	Pools         func() []PoolUse // how busy connections are
 	Configuration Configuration    // what GetConfig tells
-	Redact     []string // names of fields that snapshots do not show
 }
 
 // Application is safe for concurrent use.
@@ -123,53 +122,6 @@ func (a *Application) GetStep(ctx context.Context, id ident.TaskID, stepID ident
 		}
 	}
 	return Step{}, fault.New(fault.CodeStepNotFound, "task %s has no step %s", id, stepID)
-}
-
-// Page is one page of a list.
-type Page struct {
-	Tasks []Task
-	Total int64        // -1 unless it was asked for
-	Next  ident.TaskID // where the next page begins; zero after the last
-}
-
-// MaxPage is the largest page.
-const MaxPage = 100
-
-// ListTasks returns tasks, newest first.
-func (a *Application) ListTasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) (Page, error) {
-	if p.Limit < 1 || p.Limit > MaxPage {
-		return Page{}, fault.In("per_page", fault.CodeInvalidField, "a page has 1 to %d tasks, not %d", MaxPage, p.Limit)
-	}
-	if p.Skip < 0 {
-		return Page{}, fault.In("page", fault.CodeInvalidField, "pages are counted from 1")
-	}
-	for field, value := range map[string]string{
-		"namespace": f.Namespace, "name": f.Name, "version": f.Version, "initiator": f.Initiator, "source_system": f.SourceSystem,
-	} {
-		if err := jsondoc.CheckText(field, value, maxName); err != nil {
-			return Page{}, err
-		}
-	}
-	for i, tag := range f.Tags {
-		if err := jsondoc.CheckText(fmt.Sprintf("tags[%d]", i), tag, maxTag); err != nil {
-			return Page{}, err
-		}
-	}
-	ask := p
-	ask.Limit++ // one more tells whether there is a next page
-	records, total, err := a.Reads.Tasks(ctx, f, ask)
-	if err != nil {
-		return Page{}, err
-	}
-	page := Page{Total: total}
-	if len(records) > p.Limit {
-		records = records[:p.Limit]
-		page.Next = records[len(records)-1].ID
-	}
-	for _, r := range records {
-		page.Tasks = append(page.Tasks, viewListed(r))
-	}
-	return page, nil
 }
 
 // ListTemplates returns the newest revision of every version in a namespace, or

@@ -100,27 +100,6 @@ type StepMove struct {
 	By, Why           string
 }
 
-// TaskFilter selects tasks. Zero fields select all.
-type TaskFilter struct {
-	Namespace    string
-	Name         string
-	Version      string
-	Initiator    string
-	SourceSystem string
-	States       []task.State
-	Tags         []string // all of them
-	From, Until  time.Time
-}
-
-// TaskPage asks for a page, newest first: those older than Before, or those
-// after Skip others.
-type TaskPage struct {
-	Before ident.TaskID // zero for the newest
-	Skip   int
-	Limit  int
-	Total  bool // count all that the filter selects
-}
-
 // TaskReads reads tasks and steps without locks, each call in one snapshot.
 type TaskReads interface {
 	// Task returns a task and its steps in the order of their numbers, or a
@@ -130,8 +109,8 @@ type TaskReads interface {
 	Outline(ctx context.Context, id ident.TaskID) (Outline, error)
 	// StepHistory returns what happened to a step, in order.
 	StepHistory(ctx context.Context, ref ident.StepRef) ([]StepMove, error)
-	// Tasks returns a page; total is -1 unless it was asked for.
-	Tasks(ctx context.Context, f TaskFilter, p TaskPage) (tasks []TaskRecord, total int64, err error)
+	// Tasks returns a page of the tasks that a filter selects.
+	Tasks(ctx context.Context, f TaskFilter, p TaskPage) (TaskList, error)
 	// States returns the states of tasks; unknown ids are left out.
 	States(ctx context.Context, ids []ident.TaskID) (map[ident.TaskID]task.State, error)
 	// Results returns what steps of a task returned, by name; steps that have

@@ -43,8 +43,13 @@ var requests = map[app.Operation]request{
 	},
 	app.GetTask: {rpc: `{"task_uuid":"{task}"}`},
 	app.ListTasks: {
-		query: "?namespace=n&initiator=i&status=error&per_page=7",
-		rpc:   `{"namespace":"n","initiator":"i","states":["TASK_STATE_ERROR"],"pagination":{"limit":7}}`,
+		query: "?namespace=n&name=m&version=v&initiator=i&source_system=s&status=error,cancelled&tags=a&tags=b&error=x" +
+			"&correlation_id=0d9a5e5c-26a5-4a6a-9c0c-1f9c4a4f3b6e&created_after=2026-03-01T10:00:00Z&updated_before=2026-03-02T10:00:00Z" +
+			"&completed_after=2026-03-01T10:00:00Z&sort=updated_at&direction=asc&total=exact&per_page=7",
+		rpc: `{"namespace":"n","name":"m","version":"v","initiator":"i","source_system":"s","states":["TASK_STATE_ERROR","TASK_STATE_CANCELLED"],
+			"tags":["a","b"],"error":"x","correlation_id":"0d9a5e5c-26a5-4a6a-9c0c-1f9c4a4f3b6e","created_at":{"start":"2026-03-01T10:00:00Z"},
+			"updated_at":{"end":"2026-03-02T10:00:00Z"},"completed_at":{"start":"2026-03-01T10:00:00Z"},
+			"sort":{"field":"updated_at","direction":"SORT_DIRECTION_ASC"},"total":"exact","pagination":{"limit":7}}`,
 	},
 	app.CancelTask:   {query: "?reason=r", rpc: `{"task_uuid":"{task}","reason":"r"}`},
 	app.ExplainTask:  {rpc: `{"task_uuid":"{task}"}`},
