@@ -14,7 +14,6 @@ import (
 	"github.com/tasker-go/tasker/adapters/tlsfiles"
 	"github.com/tasker-go/tasker/bootstrap/configuration"
 	"github.com/tasker-go/tasker/core/app"
-	"github.com/tasker-go/tasker/core/domain/access"
 )
 
 // door is a way in: REST or gRPC.
@@ -48,18 +47,6 @@ func address(d door) string {
 
 var doorsModule = fx.Module("doors",
 	fx.Provide(
-		func(cfg *configuration.Config) *auth.Keys {
-			a := cfg.Orchestration.Web.Auth
-			var keys []auth.Key
-			for _, k := range a.Keys() {
-				key := auth.Key{Key: k.Key.Reveal(), Subject: k.Description}
-				for _, p := range k.Permissions {
-					key.Permissions = append(key.Permissions, access.Permission(p))
-				}
-				keys = append(keys, key)
-			}
-			return auth.New(keys, a.APIKeyHeader)
-		},
 		newCertificates,
 		newLimits,
 		newDoors,

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/fx"
 
+	"github.com/tasker-go/tasker/adapters/auth"
 	"github.com/tasker-go/tasker/adapters/breaker"
 	"github.com/tasker-go/tasker/adapters/postgres"
 	"github.com/tasker-go/tasker/adapters/telemetry"
@@ -15,7 +16,7 @@ import (
 
 var healthModule = fx.Module("health",
 	fx.Provide(func(o Options, cfg *configuration.Config, db *postgres.DB, s *postgres.Store, b *breaker.UnitOfWork, d *draining,
-		requests *app.Requests, enqueuer *orchestrate.Enqueuer, results *orchestrate.Results, finalizer *app.Finalizer,
+		requests *app.Requests, enqueuer *orchestrate.Enqueuer, results *orchestrate.Results, finalizer *app.Finalizer, tokens *auth.Tokens,
 	) *app.Health {
 		mailboxes := []app.Mailbox{requests, enqueuer, results, finalizer}
 		info := func() app.HealthInfo {
@@ -24,7 +25,7 @@ var healthModule = fx.Module("health",
 				CircuitBreakerState: map[string]string{"closed": "Closed", "open": "Open", "half_open": "HalfOpen"}[b.State()],
 			}
 		}
-		return app.NewHealth(info,
+		probes := []app.Probe{
 			app.ProbeDatabase(app.CheckWebDatabase, db),
 			app.ProbeDatabase(app.CheckOrchestrationDatabase, pinger(db.PingHot)),
 			app.ProbeBreaker(b.State),
@@ -33,7 +34,11 @@ var healthModule = fx.Module("health",
 			app.ProbePools(func() []app.PoolUse { return poolsInUse(db) }),
 			app.ProbeQueues(s),
 			app.ProbeMailboxes(mailboxes...),
-		)
+		}
+		if tokens != nil {
+			probes = append(probes, probeTokens(tokens))
+		}
+		return app.NewHealth(info, probes...)
 	}),
 	fx.Invoke(func(m *telemetry.Metrics, d *draining) {
 		m.Gauge("tasker_orchestration_running", "1 while the server takes work, 0 while it stops.", func() float64 {

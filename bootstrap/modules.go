@@ -45,6 +45,7 @@ func modules(cfg *configuration.Config) fx.Option {
 		templatesModule,
 		dispatchModule,
 		healthModule,
+		authModule,
 		doorsModule,
 		workerModule,
 		drainModule,

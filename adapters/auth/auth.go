@@ -19,7 +19,7 @@ const DefaultHeader = "X-API-Key"
 // Key is an API key and what it allows.
 type Key struct {
 	Key         string
-	Permissions []access.Permission // none means that it may do everything
+	Permissions []access.Permission // nil means that it may do everything, an empty list nothing
 	Namespaces  []string            // what it may see and touch; none means all
 	Subject     string              // whose it is; stands in the audit
 }
@@ -61,7 +61,7 @@ func New(keys []Key, header string) *Keys {
 		k.known[i] = known{
 			hash: sha256.Sum256([]byte(key.Key)),
 			principal: access.Principal{
-				Kind: access.KindKey, Subject: subject, Permissions: key.Permissions, All: len(key.Permissions) == 0,
+				Kind: access.KindKey, Subject: subject, Permissions: key.Permissions, All: key.Permissions == nil,
 				Namespaces: key.Namespaces,
 			},
 		}

@@ -101,7 +101,8 @@ type Static struct {
 // NewStatic returns the source of the key in a PEM text. When there is none, or
 // it fits no algorithm, that is the source's Trouble.
 func NewStatic(text []byte, algorithms []string) *Static {
-	key, err := parsePEM(text)
+	// Variables of the environment often have \n for the ends of lines.
+	key, err := parsePEM([]byte(strings.ReplaceAll(string(text), `\n`, "\n")))
 	if err == nil && !slices.ContainsFunc(algorithms, func(a string) bool { return fits(key, a) }) {
 		err = fmt.Errorf("it is %s, and no such algorithm is allowed, but %s", describe(key), strings.Join(algorithms, ", "))
 	}

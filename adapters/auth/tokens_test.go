@@ -275,6 +275,7 @@ func TestStaticKeys(t *testing.T) {
 	}{
 		"PKIX":                 {publicPEM(rsaKey().Public()), []string{"RS256"}, ""},
 		"PKCS #1":              {pkcs1, []string{"PS512"}, ""},
+		"in one line":          {[]byte(strings.ReplaceAll(string(pkcs1), "\n", `\n`)), []string{"RS256"}, ""},
 		"nothing":              {nil, []string{"RS256"}, "no PEM block"},
 		"not PEM":              {[]byte("hello"), []string{"RS256"}, "no PEM block"},
 		"a private key":        {private, []string{"RS256"}, "it holds a PRIVATE KEY"},

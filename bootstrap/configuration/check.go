@@ -22,6 +22,8 @@ const (
 // check adds what is wrong between keys.
 func check(c *Config, m *merge) {
 	checkKeys(c.Orchestration.Web.Auth, m)
+	checkRoles(c.Orchestration.Web.Auth, m)
+	checkTokens(c.Orchestration.Web.Auth, m)
 	checkDoors(c.Orchestration, m)
 	checkSecurity(c.Orchestration, m)
 	checkSizes(c, m)
@@ -45,13 +47,13 @@ func checkKeys(a Auth, m *merge) {
 		} else {
 			seen[k.Key] = i
 		}
-		if len(k.Permissions) == 0 {
-			m.fail(source, at+".permissions", "must name at least one permission, such as tasks:read or tasks:*")
+		if len(k.Permissions) == 0 && len(k.Roles) == 0 {
+			m.fail(source, at+".permissions", "must name at least one permission, such as tasks:read or tasks:*, or roles one role")
 		}
 	}
 	configured := a.APIKey != "" || len(a.APIKeys) > 0
 	switch {
-	case a.Enabled && len(a.Keys()) == 0:
+	case a.Enabled && len(a.Keys()) == 0 && !a.Tokens():
 		m.blame(keyAuthEnabled, "is true, but there is no key to accept; set %s (TASKER_API_KEY) or %s", keyAPIKey, keyAPIKeys)
 	case !a.Enabled && configured:
 		m.warn(m.origin[keyAuthEnabled], keyAuthEnabled, "API keys are configured but not asked for")
@@ -69,7 +71,7 @@ func checkDoors(o Orchestration, m *merge) {
 	if o.GRPC.Enabled && !Loopback(o.GRPC.Host) {
 		open = append(open, keyGRPCHost)
 	}
-	if len(open) > 0 && len(o.Web.Auth.Keys()) == 0 {
+	if len(open) > 0 && len(o.Web.Auth.Keys()) == 0 && !o.Web.Auth.Tokens() {
 		if o.Web.AllowInsecure {
 			m.warn(m.origin[keyInsecure], keyInsecure, "whoever reaches %s may do everything", strings.Join(open, " and "))
 		} else {

@@ -43,10 +43,14 @@ func Default() *Config {
 				Port:           8080,
 				RequestTimeout: 30 * time.Second,
 				MaxBodyBytes:   2 * mib,
-				Auth:           Auth{APIKeyHeader: "X-API-Key"},
-				TLS:            TLS{ClientAuth: ClientAuthNone},
-				CORS:           CORS{AllowedOrigins: []string{}},
-				RateLimit:      RateLimit{RequestsPerSecond: 100, Burst: 200, FailuresPerSecond: 1, FailureBurst: 20},
+				Auth: Auth{
+					APIKeyHeader: "X-API-Key", VerificationMethod: VerifyPublicKey, Issuer: "tasker-core", Audience: "tasker-api",
+					JWKSRefresh: time.Hour, JWKSMaxStale: 300 * time.Second, Algorithms: []string{"RS256"},
+					PermissionsClaim: "permissions", RolesClaim: "roles", StrictValidation: true, LogUnknownPermissions: true,
+				},
+				TLS:       TLS{ClientAuth: ClientAuthNone},
+				CORS:      CORS{AllowedOrigins: []string{}},
+				RateLimit: RateLimit{RequestsPerSecond: 100, Burst: 200, FailuresPerSecond: 1, FailureBurst: 20},
 			},
 			GRPC: GRPC{
 				Enabled:              true,

@@ -48,6 +48,9 @@ var formats = map[string]func(string) string{
 		return ""
 	},
 	"origin":       origin,
+	"role":         roleFormat,
+	"algorithm":    algorithmFormat,
+	"web_url":      webURLFormat,
 	"postgres_url": postgresURL,
 	"webhook_url": func(s string) string {
 		if u, err := url.Parse(s); s != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "") {

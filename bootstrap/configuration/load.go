@@ -106,13 +106,7 @@ func (m *merge) fill(c *Config) {
 			root.FieldByIndex(l.index).Set(root.FieldByIndex(keys().byKey[l.inherit].index))
 		}
 	}
-	auth := &c.Orchestration.Web.Auth
-	if !m.k.Exists(keyListEnabled) {
-		auth.APIKeysEnabled = len(auth.APIKeys) > 0
-	}
-	if !m.k.Exists(keyAuthEnabled) {
-		auth.Enabled = auth.APIKey != "" || (auth.APIKeysEnabled && len(auth.APIKeys) > 0)
-	}
+	m.fillAuth(&c.Orchestration.Web.Auth)
 }
 
 var environmentName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
@@ -243,6 +237,8 @@ func show(l *leaf, c *Config) string {
 		return strconv.FormatInt(int64(v/l.unit), 10)
 	case []APIKey:
 		return "[]"
+	case map[string][]string:
+		return "{}"
 	default:
 		return fmt.Sprint(v)
 	}

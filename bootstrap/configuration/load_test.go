@@ -72,6 +72,7 @@ func TestShippedBaseIsTheBuiltInDefaults(t *testing.T) {
 	require.Empty(t, warnings)
 	want := configuration.Default()
 	want.Orchestration.Web.Auth.APIKeys = []configuration.APIKey{} // written out as an empty list
+	want.Orchestration.Web.Auth.Roles = map[string][]string{}      // likewise
 	require.Equal(t, want, c)
 }
 

@@ -53,47 +53,6 @@ type Web struct {
 // Address returns host:port, as net.Listen takes it.
 func (w Web) Address() string { return net.JoinHostPort(w.Host, strconv.Itoa(w.Port)) }
 
-// Auth says who may call. It holds for both doors.
-type Auth struct {
-	// Ask for credentials. Explicitly `false`: keys are ignored.
-	Enabled bool `toml:"enabled" unset:"true as soon as a key is configured"`
-	// Header, and gRPC metadata key, that carries the key.
-	APIKeyHeader string `toml:"api_key_header" format:"header"`
-	// A single key that may do everything; not used while `api_keys` is.
-	APIKey Secret `toml:"api_key" format:"key" env:"TASKER_API_KEY"`
-	// Use the list `api_keys`.
-	APIKeysEnabled bool `toml:"api_keys_enabled" unset:"true as soon as the list has a key"`
-	// Keys with rights of their own, as `[[orchestration.web.auth.api_keys]]`
-	// tables. In the environment: a JSON array of objects.
-	APIKeys []APIKey `toml:"api_keys"`
-}
-
-// APIKey is one key and what it may do.
-type APIKey struct {
-	// The key itself; take it from the environment with `${NAME}`.
-	Key Secret `toml:"key" format:"key"`
-	// What it may do: `tasks:create`, `steps:read`, … or all of a resource,
-	// `tasks:*`. At least one. The single `api_key` has none and may do all.
-	Permissions []string `toml:"permissions" format:"permission"`
-	// Whose key it is; stands in the audit as the caller.
-	Description string `toml:"description"`
-}
-
-// Keys returns the keys that are accepted: the list, else the single key. A
-// key without permissions may do everything. None when Enabled is false.
-func (a Auth) Keys() []APIKey {
-	switch {
-	case !a.Enabled:
-		return nil
-	case a.APIKeysEnabled && len(a.APIKeys) > 0:
-		return a.APIKeys
-	case a.APIKey != "":
-		return []APIKey{{Key: a.APIKey, Description: "api_key"}}
-	default:
-		return nil
-	}
-}
-
 // GRPC is the gRPC door.
 type GRPC struct {
 	// Serve gRPC.

@@ -108,17 +108,8 @@ var originals = []original{
 		why:  "this version does not serve its configuration",
 	},
 	{
-		keys: []string{
-			"orchestration.web.auth.jwks_max_stale_seconds", "orchestration.web.auth.jwks_refresh_interval_seconds",
-			"orchestration.web.auth.jwks_url", "orchestration.web.auth.jwks_url_allow_http",
-			"orchestration.web.auth.jwt_allowed_algorithms", "orchestration.web.auth.jwt_audience",
-			"orchestration.web.auth.jwt_issuer", "orchestration.web.auth.jwt_private_key",
-			"orchestration.web.auth.jwt_public_key", "orchestration.web.auth.jwt_public_key_path",
-			"orchestration.web.auth.jwt_token_expiry_hours", "orchestration.web.auth.jwt_verification_method",
-			"orchestration.web.auth.log_unknown_permissions", "orchestration.web.auth.permissions_claim",
-			"orchestration.web.auth.strict_validation",
-		},
-		why: "this version accepts API keys, no tokens",
+		keys: []string{"orchestration.web.auth.jwt_private_key", "orchestration.web.auth.jwt_token_expiry_hours"},
+		why:  "the server verifies tokens and signs none",
 	},
 	{
 		keys: []string{"orchestration.grpc.tls_enabled"},

@@ -105,7 +105,7 @@ func TestFileProblems(t *testing.T) {
 		},
 		"API key without permissions": {
 			"[[orchestration.web.auth.api_keys]]\nkey = \"k\"", "orchestration.web.auth.api_keys[0].permissions",
-			"must name at least one permission, such as tasks:read or tasks:*",
+			"must name at least one permission, such as tasks:read or tasks:*, or roles one role",
 		},
 		"bare star": {
 			"[[orchestration.web.auth.api_keys]]\nkey = \"k\"\npermissions = [\"*\"]",

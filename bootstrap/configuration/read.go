@@ -51,7 +51,7 @@ func (y *layer) table(prefix string, table map[string]any) {
 			y.table(key+".", below)
 		case s.sections[key]:
 			y.fail(key, "is a section; write [%s] and its keys below", key)
-		case l != nil && isTable:
+		case l != nil && isTable && l.kind != kindLists:
 			y.fail(key, "must be %s, not a section", l.want())
 		case l != nil:
 			y.set(l, raw)
@@ -107,6 +107,8 @@ func (y *layer) read(l *leaf, at string, raw any) (any, bool) {
 		return y.readTexts(l, at, raw)
 	case kindTables:
 		return y.readTables(l, at, raw)
+	case kindLists:
+		return y.readLists(l, at, raw)
 	case kindAddress:
 		return y.readAddress(l, at, raw)
 	}
@@ -302,6 +304,35 @@ func (y *layer) readRow(l *leaf, at string, table map[string]any, into reflect.V
 		}
 	}
 	return ok
+}
+
+// readLists reads a table whose names are people's own, of roles.
+func (y *layer) readLists(l *leaf, at string, raw any) (any, bool) {
+	table, ok := raw.(map[string]any)
+	if v, isText := raw.(text); isText {
+		if json.Unmarshal([]byte(v), &table) != nil {
+			y.fail(at, "must be a JSON object of lists of texts")
+			return nil, false
+		}
+		ok = true
+	}
+	if !ok {
+		y.wrongType(l, at, raw)
+		return nil, false
+	}
+	out := map[string][]string{}
+	for _, name := range sortedKeys(table) {
+		if problem := formats["role"](name); problem != "" {
+			y.fail(at+"."+name, "%s", problem)
+			ok = false
+			continue
+		}
+		one := leaf{kind: kindTextList, format: l.format}
+		v, fine := y.read(&one, at+"."+name, table[name])
+		out[name], _ = v.([]string)
+		ok = ok && fine
+	}
+	return out, ok
 }
 
 // address is the value of a host:port key, until the layer is complete.

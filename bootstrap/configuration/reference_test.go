@@ -52,7 +52,7 @@ type reference struct {
 func newReference(t *testing.T) *reference {
 	t.Helper()
 	r := &reference{t: t, structs: map[string]string{}, fields: map[string][]string{}}
-	for _, name := range []string{"config.go", "orchestration.go", "secure.go"} {
+	for _, name := range []string{"config.go", "orchestration.go", "auth.go", "secure.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		for _, decl := range parsed.Decls {

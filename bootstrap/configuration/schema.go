@@ -20,6 +20,7 @@ const (
 	kindDuration // whole number in the unit of the key's suffix
 	kindTextList
 	kindTables  // list of tables
+	kindLists   // table of lists of texts
 	kindAddress // host:port; sets two other keys
 )
 
@@ -40,6 +41,8 @@ func (l *leaf) want() string {
 		return "a list of texts"
 	case kindTables:
 		return "a list of tables"
+	case kindLists:
+		return "a table of lists of texts"
 	case kindAddress:
 		return "text in quotes, host:port"
 	}
@@ -167,6 +170,8 @@ func kindOf(t reflect.Type) kind {
 		return kindDuration
 	case reflect.TypeFor[[]string]():
 		return kindTextList
+	case reflect.TypeFor[map[string][]string]():
+		return kindLists
 	}
 	switch t.Kind() { //nolint:exhaustive // the rest are no settings
 	case reflect.Bool:
