@@ -17,11 +17,20 @@ func told(cfg *configuration.Config, pools []app.PoolUse, version string) app.Co
 	}
 	return app.Configuration{
 		Environment: cfg.Environment, Version: version,
-		Auth: app.AuthFacts{
-			Enabled: len(auth.Keys()) > 0, VerificationMethod: "none", APIKeyHeader: auth.APIKeyHeader, APIKeys: len(auth.Keys()), Strict: true,
-		},
+		Auth: authFacts(auth),
 		Breaker:  app.BreakerFacts{Failures: breaker.MinimumVolume, Probes: breaker.Probes, OpenFor: breaker.Timeout},
 		PoolSize: forReads, MaxConnections: cfg.Common.Database.Pool.MaxConnections,
 		DeploymentMode: app.DeploymentHybrid, Backend: app.BackendRiver, Queues: []string{river.ControlQueue},
 	}
+}
+
+func authFacts(a configuration.Auth) app.AuthFacts {
+	facts := app.AuthFacts{
+		Enabled: len(a.Keys()) > 0 || a.Tokens(), VerificationMethod: "none", APIKeyHeader: a.APIKeyHeader, APIKeys: len(a.Keys()),
+		Strict: a.StrictValidation,
+	}
+	if a.Tokens() {
+		facts.VerificationMethod, facts.Issuer, facts.Audience, facts.Algorithms = string(a.VerificationMethod), a.Issuer, a.Audience, a.Algorithms
+	}
+	return facts
 }
