@@ -57,13 +57,13 @@ var doorsModule = fx.Module("doors",
 	}),
 )
 
-func newDoors(o Options, cfg *configuration.Config, a *app.Application, h *app.Health, keys *auth.Keys, certs *certificates,
+func newDoors(cfg *configuration.Config, a *app.Application, h *app.Health, keys *auth.Keys, certs *certificates,
 	limits *ratelimit.Limits, m *telemetry.Metrics, log *slog.Logger,
 ) (doors, error) {
 	var d doors
 	if web := cfg.Orchestration.Web; web.Enabled {
 		c := httpapi.Config{
-			Host: web.Host, Port: web.Port, RequestTimeout: web.RequestTimeout, MaxBodyBytes: int64(web.MaxBodyBytes), Version: o.Version,
+			Host: web.Host, Port: web.Port, RequestTimeout: web.RequestTimeout, MaxBodyBytes: int64(web.MaxBodyBytes),
 			Identity: tlsfiles.Peer, AllowedOrigins: web.CORS.AllowedOrigins,
 		}
 		if limits != nil { // a nil of its type is no nil Limiter

@@ -41,7 +41,7 @@ var humaErrors = sync.OnceFunc(func() {
 func newHandler(cfg Config, s Service, health *app.Health, auth Authenticator, metrics http.Handler, log *slog.Logger) (http.Handler, error) {
 	humaErrors()
 	mux := http.NewServeMux()
-	a := &api{API: humago.New(mux, configOf(cfg, auth)), cfg: cfg, auth: auth}
+	a := &api{API: humago.New(mux, configOf(auth)), cfg: cfg, auth: auth}
 	registerTasks(a, s)
 	registerManagement(a, s)
 	registerExplain(a, s)
@@ -69,7 +69,7 @@ const keyScheme = "api_key_auth"
 
 // configOf is huma with our decisions: no links to schemas in bodies, JSON
 // alone, and none of its own pages.
-func configOf(cfg Config, auth Authenticator) huma.Config {
+func configOf(auth Authenticator) huma.Config {
 	c := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -85,7 +85,6 @@ func configOf(cfg Config, auth Authenticator) huma.Config {
 					keyScheme: {Type: "apiKey", In: "header", Name: auth.Header(), Description: "Asked for only where keys are configured."},
 				},
 			},
-			Extensions: map[string]any{"x-server-version": cfg.Version},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",

@@ -40,7 +40,7 @@ func (a *api) describeProblems(h *huma.Operation, r route, need access.Permissio
 	statuses := slices.Clone(r.problems)
 	if need != access.Public {
 		statuses = append(statuses, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout,
-			http.StatusInternalServerError, http.StatusServiceUnavailable)
+			http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	}
 	if r.body != nil || r.accepts != nil {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)

@@ -298,7 +298,7 @@ func openOn(t testing.TB, f *fake, s httpapi.Service, keys ...auth.Key) *door {
 		_, _ = io.WriteString(w, "up 1\n")
 	})
 	server, err := httpapi.New(httpapi.Config{
-		Host: "127.0.0.1", RequestTimeout: 5 * time.Second, MaxBodyBytes: maxBody, Version: "1.2.3",
+		Host: "127.0.0.1", RequestTimeout: 5 * time.Second, MaxBodyBytes: maxBody,
 	}, s, health, auth.New(keys, ""), metrics, slog.New(slog.NewTextHandler(d.log, nil)))
 	require.NoError(t, err)
 	d.handler = server.Handler()

@@ -24,7 +24,6 @@ type Config struct {
 	Port           int           // 0 for any free one
 	RequestTimeout time.Duration // of the whole request; then 408
 	MaxBodyBytes   int64         // of a request; more is 413
-	Version        string        // of the server, shown in the documentation
 
 	TLS            *tls.Config                      // nil for none
 	Identity       func(tls.ConnectionState) string // whose certificate a client presented; nil without TLS

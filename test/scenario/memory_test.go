@@ -68,7 +68,7 @@ func openMemory(t *testing.T, files fs.FS, on *stages) world {
 		}
 	}
 	w.main.start(t, w.served(handlerHere), on)
-	door, err := httpapi.New(httpapi.Config{RequestTimeout: 30 * time.Second, MaxBodyBytes: 1 << 20, Version: "test"}, w.main.app,
+	door, err := httpapi.New(httpapi.Config{RequestTimeout: 30 * time.Second, MaxBodyBytes: 1 << 20}, w.main.app,
 		app.NewHealth(func() app.HealthInfo { return app.HealthInfo{} }), auth.New(nil, ""), http.NotFoundHandler(), discard)
 	require.NoError(t, err)
 	w.door = httptest.NewServer(door.Handler())

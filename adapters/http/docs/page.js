@@ -158,7 +158,7 @@ function operationView(path, method, operation) {
 
 function show() {
   document.title = api.info.title;
-  document.getElementById("title").textContent = api.info.title + " " + (api["x-server-version"] || api.info.version);
+  document.getElementById("title").textContent = api.info.title + " " + api.info.version;
   document.getElementById("about").replaceChildren(api.info.description || "", " ", element("a", { href: "openapi.json" }, "openapi.json"));
   const index = document.getElementById("index");
   const main = document.getElementById("operations");
