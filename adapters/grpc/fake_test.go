@@ -302,7 +302,7 @@ var healthy = sick{app.HealthReport{
 	},
 	Info: app.HealthInfo{
 		Version: "1.2.3", Environment: "test", OperationalState: "Normal", CircuitBreakerState: "Closed",
-		Pools: []app.PoolUse{{Name: "hot", Active: 1, Idle: 2, Max: 5}, {Name: "reads", Active: 1, Max: 5, MaxAcquire: time.Second}},
+		Pools: []app.PoolUse{{Name: "tasker_pool", Active: 1, Idle: 2, Max: 5}, {Name: "pgmq_pool", Active: 1, Max: 5, MaxAcquire: time.Second}},
 	},
 }}
 

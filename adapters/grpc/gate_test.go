@@ -104,7 +104,7 @@ func TestMethodsThatAreNotBuilt(t *testing.T) {
 			require.Equal(t, codes.Unimplemented, status.Code(invoke(ctx, d.conn, method)), method)
 		}
 	}
-	for _, method := range []string{"/tasker.v1.AnalyticsService/GetBottleneckAnalysis", "/tasker.v1.TaskService/Nonsense"} {
+	for _, method := range []string{"/tasker.v1.WorkerConfigService/GetConfig", "/tasker.v1.TaskService/Nonsense"} {
 		require.Equal(t, codes.Unimplemented, status.Code(invoke(t.Context(), d.conn, method)), method)
 	}
 }
