@@ -118,10 +118,11 @@ func document(v any) json.RawMessage {
 func (db *Database) find(f ports.LetterFilter) []letterRow {
 	var out []letterRow
 	same := func(want, have string) bool { return want == "" || want == have }
+	within := f.Namespaces()
 	for _, l := range db.letters {
 		known := slices.ContainsFunc(l.failures, func(x ports.LetterFailure) bool { return x.Fingerprint == f.Fingerprint })
 		if (f.Status == 0 || f.Status == l.Status) && (len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
-			same(f.Namespace, l.Name.Namespace) && same(f.Name, l.Name.Name) && same(f.Version, l.Name.Version) &&
+			(within == nil || slices.Contains(within, l.Name.Namespace)) && same(f.Name, l.Name.Name) && same(f.Version, l.Name.Version) &&
 			(f.Fingerprint == "" || known) &&
 			(f.From.IsZero() || !l.At.Before(f.From)) && (f.Until.IsZero() || l.At.Before(f.Until)) {
 			out = append(out, l)
@@ -196,7 +197,7 @@ func (s *Store) Failures(ctx context.Context, id deadletter.EntryID, limit int) 
 }
 
 // Stats implements ports.Letters.
-func (s *Store) Stats(ctx context.Context) ([]ports.LetterStat, error) {
+func (s *Store) Stats(ctx context.Context, within []string) ([]ports.LetterStat, error) {
 	if err := s.reading(ctx); err != nil {
 		return nil, err
 	}
@@ -206,7 +207,7 @@ func (s *Store) Stats(ctx context.Context) ([]ports.LetterStat, error) {
 	for _, reason := range deadletter.Reasons() {
 		x := ports.LetterStat{Reason: reason}
 		minutes := 0.0
-		for _, l := range s.db.find(ports.LetterFilter{Reasons: []deadletter.Reason{reason}}) {
+		for _, l := range s.db.find(ports.LetterFilter{Reasons: []deadletter.Reason{reason}, Within: within}) {
 			x.Total++
 			*map[deadletter.Status]*int64{
 				deadletter.Pending: &x.Pending, deadletter.ManuallyResolved: &x.Resolved,
@@ -276,7 +277,7 @@ func (s *Store) Groups(ctx context.Context, f ports.LetterFilter, limit int) ([]
 }
 
 // Investigations implements ports.Letters.
-func (s *Store) Investigations(ctx context.Context, limit int) ([]ports.Investigation, error) {
+func (s *Store) Investigations(ctx context.Context, within []string, limit int) ([]ports.Investigation, error) {
 	if err := s.reading(ctx); err != nil {
 		return nil, err
 	}
@@ -284,7 +285,7 @@ func (s *Store) Investigations(ctx context.Context, limit int) ([]ports.Investig
 	defer s.db.mu.Unlock()
 	var out []ports.Investigation
 	now := s.db.now()
-	for _, l := range s.db.find(ports.LetterFilter{Status: deadletter.Pending}) {
+	for _, l := range s.db.find(ports.LetterFilter{Status: deadletter.Pending, Within: within}) {
 		minutes, t := now.Sub(l.At).Minutes(), s.db.tasks[l.Task]
 		out = append(out, ports.Investigation{
 			Letter: l.Letter, MinutesInDLQ: minutes, PriorityScore: l.Reason.Weight() + minutes, CurrentState: t.state,
@@ -309,7 +310,8 @@ func (s *Store) Standing(ctx context.Context, f ports.StandingFilter) ([]ports.S
 	before := now.Add(-f.Age)
 	for id, t := range s.db.tasks {
 		if !slices.Contains(f.States, t.state) || t.entered.After(before) ||
-			f.Templates != nil && !slices.Contains(f.Templates, t.Template) || slices.Contains(f.Except, t.Template) {
+			f.Templates != nil && !slices.Contains(f.Templates, t.Template) || slices.Contains(f.Except, t.Template) ||
+			f.Within != nil && !slices.Contains(f.Within, t.Definition.Namespace) {
 			continue
 		}
 		x := ports.StandingTask{

@@ -91,6 +91,22 @@ func (s *Store) States(ctx context.Context, ids []ident.TaskID) (map[ident.TaskI
 	return states, nil
 }
 
+// Namespaces implements ports.TaskReads.
+func (s *Store) Namespaces(ctx context.Context, ids []ident.TaskID) (map[ident.TaskID]string, error) {
+	if err := s.reading(ctx); err != nil {
+		return nil, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	out := make(map[ident.TaskID]string, len(ids))
+	for _, id := range ids {
+		if row, ok := s.db.tasks[id]; ok {
+			out[id] = row.Definition.Namespace
+		}
+	}
+	return out, nil
+}
+
 // Results implements ports.TaskReads. They come in the order of the steps.
 func (s *Store) Results(ctx context.Context, id ident.TaskID, names []string) ([]ports.StepResult, error) {
 	if err := s.reading(ctx); err != nil {

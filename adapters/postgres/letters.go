@@ -26,7 +26,7 @@ const letterColumns = `
 // what is not asked for costs nothing; see beginList.
 const lettersSelected = `
       ($2::text[] is null or d.dlq_reason = any ($2))
-  and ($3::text is null or d.namespace = $3)
+  and ($3::text[] is null or d.namespace = any ($3))
   and ($4::text is null or d.task_name = $4)
   and ($5::text is null or d.version = $5)
   and ($6::text is null or d.dlq_entry_uuid in (
@@ -41,7 +41,7 @@ func letterSelection(f ports.LetterFilter) []any {
 		statuses = deadletter.Statuses()
 	}
 	return []any{
-		names(statuses), names(f.Reasons), nullable(f.Namespace), nullable(f.Name), nullable(f.Version),
+		names(statuses), names(f.Reasons), f.Namespaces(), nullable(f.Name), nullable(f.Version),
 		nullable(f.Fingerprint), instant(f.From), instant(f.Until),
 	}
 }
@@ -203,13 +203,14 @@ select d.dlq_reason, count(*),
        min(d.dlq_timestamp), max(d.dlq_timestamp),
        avg(extract(epoch from coalesce(d.resolution_timestamp, clock_timestamp() + $1::interval) - d.dlq_timestamp))::float8 / 60
 from tasker.tasks_dlq d
+where $2::text[] is null or d.namespace = any ($2)
 group by d.dlq_reason
 order by d.dlq_reason`
 
 // Stats implements ports.Letters.
-func (s *Store) Stats(ctx context.Context) ([]ports.LetterStat, error) {
+func (s *Store) Stats(ctx context.Context, within []string) ([]ports.LetterStat, error) {
 	var out []ports.LetterStat
-	err := s.listing(ctx, "statistics of dead letters", sqlLetterStats, []any{s.offset.get()}, func(rows pgx.Rows) error {
+	err := s.listing(ctx, "statistics of dead letters", sqlLetterStats, []any{s.offset.get(), within}, func(rows pgx.Rows) error {
 		var (
 			x      ports.LetterStat
 			reason string
@@ -279,7 +280,7 @@ with moment as materialized (
   from moment
   cross join tasker.tasks_dlq d
   join unnest($2::text[], $3::float8[]) as w(reason, weight) on w.reason = d.dlq_reason
-  where d.resolution_status = 'pending'
+  where d.resolution_status = 'pending' and ($5::text[] is null or d.namespace = any ($5))
   order by w.weight + extract(epoch from moment.at - d.dlq_timestamp)::float8 / 60 desc, d.dlq_entry_uuid
   limit $4
 )
@@ -291,14 +292,14 @@ join tasker.tasks t on t.task_id = d.task_id
 order by d.weight + d.minutes desc, d.dlq_entry_uuid`
 
 // Investigations implements ports.Letters.
-func (s *Store) Investigations(ctx context.Context, limit int) ([]ports.Investigation, error) {
+func (s *Store) Investigations(ctx context.Context, within []string, limit int) ([]ports.Investigation, error) {
 	reasons := deadletter.Reasons()
 	weights := make([]float64, len(reasons))
 	for i, r := range reasons {
 		weights[i] = r.Weight()
 	}
 	var out []ports.Investigation
-	args := []any{s.offset.get(), names(reasons), weights, limit}
+	args := []any{s.offset.get(), names(reasons), weights, limit, within}
 	err := s.listing(ctx, "the queue of investigations", sqlInvestigations, args, func(rows pgx.Rows) (err error) {
 		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i ports.Investigation, err error) {
 			var (

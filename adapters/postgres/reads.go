@@ -65,6 +65,25 @@ func (s *Store) States(ctx context.Context, ids []ident.TaskID) (map[ident.TaskI
 	return out, nil
 }
 
+const sqlNamespaces = `select task_id, namespace from tasker.tasks where task_id = any ($1::uuid[])`
+
+// Namespaces implements ports.TaskReads.
+func (s *Store) Namespaces(ctx context.Context, ids []ident.TaskID) (map[ident.TaskID]string, error) {
+	out := make(map[ident.TaskID]string, len(ids))
+	rows, err := s.reads.Query(ctx, sqlNamespaces, uuids(ids))
+	if err == nil {
+		var (
+			id        ident.TaskID
+			namespace string
+		)
+		_, err = pgx.ForEachRow(rows, []any{&id, &namespace}, func() error { out[id] = namespace; return nil })
+	}
+	if err != nil {
+		return nil, translate(fmt.Errorf("read namespaces of tasks: %w", err))
+	}
+	return out, nil
+}
+
 // Results implements ports.TaskReads. They come in the order of the steps.
 func (s *Store) Results(ctx context.Context, id ident.TaskID, names []string) ([]ports.StepResult, error) {
 	rows, err := dbsqlc.New(s.reads).StepResults(ctx, dbsqlc.StepResultsParams{TaskID: id, Names: names})

@@ -18,7 +18,7 @@ with moment as materialized (
 ), standing as (
   select t.task_id, t.template_id, t.state, t.entered_at, t.created_at, t.priority, t.letter_open, t.active, moment.at
   from moment
-  cross join (select distinct namespace from tasker.templates) n
+  cross join (select distinct namespace from tasker.templates where $8::text[] is null or namespace = any ($8)) n
   cross join unnest($2::text[]) as s(state)
   cross join lateral (
     select t.* from tasker.tasks t where t.namespace = n.namespace and t.state = s.state offset 0
@@ -61,7 +61,7 @@ func (s *Store) Standing(ctx context.Context, f ports.StandingFilter) ([]ports.S
 	if f.Longest {
 		sql = sqlStandingLongest
 	}
-	args := []any{s.offset.get(), names(f.States), f.Age, f.Templates, f.Except, f.Idle, f.Limit}
+	args := []any{s.offset.get(), names(f.States), f.Age, f.Templates, f.Except, f.Idle, f.Limit, f.Within}
 	var out []ports.StandingTask
 	err := s.listingAs(ctx, beginStanding, "tasks that stand still", sql, args, func(rows pgx.Rows) error {
 		var (

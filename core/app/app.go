@@ -85,6 +85,9 @@ func New(p Parts) *Application { return &Application{Parts: p} }
 // GetTask returns a task with its steps, or a fault task_not_found.
 func (a *Application) GetTask(ctx context.Context, id ident.TaskID) (Task, error) {
 	record, steps, err := a.Reads.Task(ctx, id)
+	if err == nil && !PrincipalOf(ctx).Within(record.Namespace) {
+		err = TaskNotFound(id)
+	}
 	if err != nil {
 		return Task{}, err
 	}
@@ -130,7 +133,8 @@ func (a *Application) ListTemplates(ctx context.Context, namespace string) ([]po
 	if err := jsondoc.CheckText("namespace", namespace, maxName); err != nil {
 		return nil, err
 	}
-	return a.Catalog.List(ctx, namespace)
+	all, err := a.Catalog.List(ctx, namespace)
+	return visibleTemplates(ctx, all), err
 }
 
 // GetTemplate returns the newest revision of a version, or a fault
@@ -141,6 +145,9 @@ func (a *Application) GetTemplate(ctx context.Context, name task.Name) (ports.St
 			return ports.StoredTemplate{}, err
 		}
 	}
+	if err := reachTemplate(ctx, name); err != nil {
+		return ports.StoredTemplate{}, err
+	}
 	return a.Catalog.Newest(ctx, name)
 }
 
@@ -148,6 +155,9 @@ func (a *Application) GetTemplate(ctx context.Context, name task.Name) (ports.St
 // until the task ends, ctx ends, or tell returns an error. A task that does not
 // exist is a fault task_not_found.
 func (a *Application) WatchTask(ctx context.Context, id ident.TaskID, tell func(watch.Update) error) error {
+	if err := a.reach(ctx, id); err != nil {
+		return err
+	}
 	w, state := a.Hub.Watch(id)
 	defer w.Close()
 	if state == 0 {

@@ -93,6 +93,9 @@ func (a *Application) submission(ctx context.Context, r CreateRequest) (plan.Sub
 	if err := r.check(a.Limits); err != nil {
 		return plan.Submission{}, err
 	}
+	if err := mayActIn(ctx, r.Namespace); err != nil {
+		return plan.Submission{}, err
+	}
 	name := task.Name{Namespace: r.Namespace, Name: r.Name, Version: r.Version}
 	stored, err := a.Catalog.Newest(ctx, name)
 	if err != nil {

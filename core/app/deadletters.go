@@ -27,6 +27,7 @@ func (a *Application) ListDeadLetters(ctx context.Context, f ports.LetterFilter,
 	if skip < 0 {
 		return nil, fault.In("offset", fault.CodeInvalidField, "offset is %d, want 0 or more", skip)
 	}
+	f.Within = withinOf(ctx)
 	letters, err := a.Letters.Letters(ctx, f, skip, limit)
 	if err != nil {
 		return nil, err
@@ -69,6 +70,9 @@ func (a *Application) redacted(l ports.Letter) ports.Letter {
 // dead_letter_not_found.
 func (a *Application) GetDeadLetter(ctx context.Context, id ident.TaskID) (ports.Letter, error) {
 	l, err := a.Letters.LetterOf(ctx, id)
+	if err == nil && !PrincipalOf(ctx).Within(l.Name.Namespace) {
+		return ports.Letter{}, noLetterOf(id)
+	}
 	return a.redacted(l), err
 }
 
@@ -86,13 +90,16 @@ func (a *Application) UpdateDeadLetter(ctx context.Context, id deadletter.EntryI
 			return ports.Letter{}, err
 		}
 	}
+	if err := a.reachLetter(ctx, id); err != nil {
+		return ports.Letter{}, err
+	}
 	l, err := a.Letters.Update(ctx, id, u)
 	return a.redacted(l), err
 }
 
 // DeadLetterStats returns a row for each reason that there are dead letters for.
 func (a *Application) DeadLetterStats(ctx context.Context) ([]ports.LetterStat, error) {
-	return a.Letters.Stats(ctx)
+	return a.Letters.Stats(ctx, withinOf(ctx))
 }
 
 // InvestigationQueue returns open dead letters, those first that matter most.
@@ -100,7 +107,7 @@ func (a *Application) InvestigationQueue(ctx context.Context, limit int) ([]port
 	if err := checkLimit(limit); err != nil {
 		return nil, err
 	}
-	queue, err := a.Letters.Investigations(ctx, limit)
+	queue, err := a.Letters.Investigations(ctx, withinOf(ctx), limit)
 	for i := range queue {
 		queue[i].Letter = a.redacted(queue[i].Letter)
 	}
@@ -111,6 +118,9 @@ func (a *Application) InvestigationQueue(ctx context.Context, limit int) ([]port
 // dead_letter_not_found.
 func (a *Application) DeadLetterFailures(ctx context.Context, id deadletter.EntryID, limit int) ([]ports.LetterFailure, error) {
 	if err := checkLimit(limit); err != nil {
+		return nil, err
+	}
+	if err := a.reachLetter(ctx, id); err != nil {
 		return nil, err
 	}
 	failures, err := a.Letters.Failures(ctx, id, limit)
@@ -126,6 +136,7 @@ func (a *Application) DeadLetterGroups(ctx context.Context, f ports.LetterFilter
 	if err := checkLetters(f, limit); err != nil {
 		return nil, err
 	}
+	f.Within = withinOf(ctx)
 	return a.Letters.Groups(ctx, f, limit)
 }
 
@@ -144,7 +155,7 @@ func (a *Application) Staleness(ctx context.Context, limit int) ([]StaleTask, er
 	if err := checkLimit(limit); err != nil {
 		return nil, err
 	}
-	standing, err := a.Letters.Standing(ctx, ports.StandingFilter{States: deadletter.WatchedStates(), Limit: maxRows, Longest: true})
+	standing, err := a.Letters.Standing(ctx, ports.StandingFilter{States: deadletter.WatchedStates(), Within: withinOf(ctx), Limit: maxRows, Longest: true})
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +182,9 @@ func (a *Application) Staleness(ctx context.Context, limit int) ([]StaleTask, er
 // task itself goes on. Faults: task_not_found, task_finished, dead_letter_open.
 func (a *Application) FileDeadLetter(ctx context.Context, id ident.TaskID, by, why string) (ports.Letter, error) {
 	if err := checkWho(by, why); err != nil {
+		return ports.Letter{}, err
+	}
+	if err := a.reach(ctx, id); err != nil {
 		return ports.Letter{}, err
 	}
 	note := why

@@ -19,6 +19,9 @@ import (
 // task_not_found.
 func (a *Application) ExplainTask(ctx context.Context, id ident.TaskID) (readiness.Explanation, error) {
 	o, err := a.Reads.Outline(ctx, id)
+	if err == nil && !PrincipalOf(ctx).Within(o.Namespace) {
+		err = TaskNotFound(id)
+	}
 	if err != nil {
 		return readiness.Explanation{}, err
 	}

@@ -47,6 +47,9 @@ func (a *Application) end(ctx context.Context, e plan.Ending, done string) (Task
 	if err := checkWho(e.By, e.Why); err != nil {
 		return Task{}, err
 	}
+	if err := a.reach(ctx, e.Task); err != nil {
+		return Task{}, err
+	}
 	refused, err := a.Finalizer.Ask(ctx, e)
 	if err == nil {
 		err = refusal(refused, e.Task, done)
@@ -69,6 +72,9 @@ func (a *Application) RetryTask(ctx context.Context, id ident.TaskID, by, why st
 
 func (a *Application) order(ctx context.Context, id ident.TaskID, by, why string, o plan.Order) error {
 	if err := checkWho(by, why); err != nil {
+		return err
+	}
+	if err := a.reach(ctx, id); err != nil {
 		return err
 	}
 	w := plan.Wake{Ref: ident.StepRef{Task: id}, Cause: plan.Ordered, By: by, Why: why, Order: &o}
@@ -181,6 +187,9 @@ func (a *Application) Pause(ctx context.Context, p ports.Pause) (ports.Pause, er
 	if err := checkPause(p); err != nil {
 		return ports.Pause{}, err
 	}
+	if err := a.reachPause(ctx, p); err != nil {
+		return ports.Pause{}, err
+	}
 	if p.Kind == ports.PauseTemplate {
 		if _, err := a.Catalog.Newest(ctx, p.Name); err != nil {
 			return ports.Pause{}, err
@@ -193,6 +202,9 @@ func (a *Application) Pause(ctx context.Context, p ports.Pause) (ports.Pause, er
 // pause.
 func (a *Application) Unpause(ctx context.Context, p ports.Pause) (bool, error) {
 	if err := checkPause(p); err != nil {
+		return false, err
+	}
+	if err := a.reachPause(ctx, p); err != nil {
 		return false, err
 	}
 	return a.Pauses.Unpause(ctx, p)
@@ -215,7 +227,10 @@ func (a *Application) ListPauses(ctx context.Context, limit int) ([]ports.Pause,
 	if err := checkLimit(limit); err != nil {
 		return nil, err
 	}
-	return a.Pauses.ListPauses(ctx, limit)
+	if !PrincipalOf(ctx).Scoped() {
+		return a.Pauses.ListPauses(ctx, limit)
+	}
+	return a.visiblePauses(ctx, limit)
 }
 
 // maxRows is the longest list that is no page of tasks.
@@ -231,6 +246,9 @@ func checkLimit(limit int) error {
 // PurgeTask forgets a finished task: its steps, its history, its dead letters
 // and its identity. Faults: task_not_found, task_not_finished.
 func (a *Application) PurgeTask(ctx context.Context, id ident.TaskID) error {
+	if err := a.reach(ctx, id); err != nil {
+		return err
+	}
 	return a.Purger.Purge(ctx, id)
 }
 
@@ -239,10 +257,16 @@ func (a *Application) DisableTemplate(ctx context.Context, name task.Name, by, w
 	if err := checkWho(by, why); err != nil {
 		return err
 	}
+	if err := reachTemplate(ctx, name); err != nil {
+		return err
+	}
 	return a.Catalog.Disable(ctx, name, by, why)
 }
 
 // EnableTemplate takes new tasks of a version again.
 func (a *Application) EnableTemplate(ctx context.Context, name task.Name) error {
+	if err := reachTemplate(ctx, name); err != nil {
+		return err
+	}
 	return a.Catalog.Enable(ctx, name)
 }

@@ -77,6 +77,9 @@ func (a *Application) ResumeDeadLetter(ctx context.Context, r ResumeOne) (Task, 
 		return Task{}, err
 	}
 	l, err := a.Letters.Letter(ctx, r.Entry)
+	if err == nil && !PrincipalOf(ctx).Within(l.Name.Namespace) {
+		err = noLetter(r.Entry)
+	}
 	if err != nil {
 		return Task{}, err
 	}

@@ -39,6 +39,7 @@ type resumeRequest struct {
 type storedFilter struct {
 	Reasons     []string  `json:"reasons,omitempty"`
 	Namespace   string    `json:"namespace,omitempty"`
+	Within      []string  `json:"within,omitempty"` // what whoever asked is kept to
 	Name        string    `json:"name,omitempty"`
 	Version     string    `json:"version,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"`
@@ -48,7 +49,7 @@ type storedFilter struct {
 
 func (f storedFilter) filter() (ports.LetterFilter, error) {
 	out := ports.LetterFilter{
-		Status: deadletter.Pending, Namespace: f.Namespace, Name: f.Name, Version: f.Version, Fingerprint: f.Fingerprint,
+		Status: deadletter.Pending, Namespace: f.Namespace, Within: f.Within, Name: f.Name, Version: f.Version, Fingerprint: f.Fingerprint,
 		From: f.From, Until: f.Until,
 	}
 	for _, name := range f.Reasons {
@@ -94,9 +95,15 @@ func (a *Application) ResumeDeadLetters(ctx context.Context, r ResumeMany) (port
 	if err := r.check(); err != nil {
 		return ports.BulkResume{}, err
 	}
+	if ns := r.Filter.Namespace; ns != "" {
+		if err := mayActIn(ctx, ns); err != nil {
+			return ports.BulkResume{}, err
+		}
+	}
+	r.Filter.Within = withinOf(ctx)
 	asked := resumeRequest{
 		Filter: storedFilter{
-			Namespace: r.Filter.Namespace, Name: r.Filter.Name, Version: r.Filter.Version, Fingerprint: r.Filter.Fingerprint,
+			Namespace: r.Filter.Namespace, Within: r.Filter.Within, Name: r.Filter.Name, Version: r.Filter.Version, Fingerprint: r.Filter.Fingerprint,
 			From: r.Filter.From, Until: r.Filter.Until,
 		},
 		Action: r.Action, Rate: r.Rate, CanaryPercent: r.CanaryPercent, StopPercent: r.StopPercent, Limit: r.Limit,
@@ -139,7 +146,7 @@ func (a *Application) GetResume(ctx context.Context, id string) (ports.BulkResum
 	if err != nil {
 		return ports.BulkResume{}, err
 	}
-	r, err := a.Resumes.Resume(ctx, u)
+	r, err := a.reachResume(ctx, u)
 	if err != nil {
 		return r, err
 	}
@@ -161,7 +168,10 @@ func (a *Application) ListResumes(ctx context.Context, limit int) ([]ports.BulkR
 	if err := checkLimit(limit); err != nil {
 		return nil, err
 	}
-	return a.Resumes.ListResumes(ctx, limit)
+	if !PrincipalOf(ctx).Scoped() {
+		return a.Resumes.ListResumes(ctx, limit)
+	}
+	return visibleResumes(ctx, a.Resumes, limit)
 }
 
 // CancelResume ends a bulk resume where it stands: what was resumed goes on, the
@@ -175,7 +185,7 @@ func (a *Application) CancelResume(ctx context.Context, id, by, why string) (por
 	if err != nil {
 		return ports.BulkResume{}, err
 	}
-	r, err := a.Resumes.Resume(ctx, u)
+	r, err := a.reachResume(ctx, u)
 	if err != nil {
 		return r, err
 	}

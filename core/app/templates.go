@@ -20,7 +20,7 @@ type TemplateReport struct {
 func (a *Application) ValidateTemplates(ctx context.Context, text []byte) (TemplateReport, error) {
 	r := TemplateReport{TemplateReading: a.Reader.Read(text)}
 	if t := r.Template; t != nil {
-		known, err := a.Catalog.Newest(ctx, task.Name{Namespace: t.Namespace, Name: t.Name, Version: t.Version})
+		known, err := a.GetTemplate(ctx, task.Name{Namespace: t.Namespace, Name: t.Name, Version: t.Version})
 		if err != nil && !fault.Is(err, fault.CodeTemplateNotFound) {
 			return r, err
 		}
@@ -37,6 +37,9 @@ func (a *Application) ValidateTemplates(ctx context.Context, text []byte) (Templ
 func (a *Application) RegisterTemplates(ctx context.Context, text []byte, revise bool) ([]ports.StoredTemplate, error) {
 	r := a.Reader.Read(text)
 	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	if err := mayActIn(ctx, r.Template.Namespace); err != nil {
 		return nil, err
 	}
 	return a.Catalog.Register(ctx, []*template.Template{r.Template}, revise)

@@ -3,6 +3,7 @@ package ports
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,6 +54,20 @@ type LetterFilter struct {
 	Version     string
 	Fingerprint string    // some failure has it
 	From, Until time.Time // of At
+	Within      []string  // of these namespaces, beside Namespace; nil for all
+}
+
+// Namespaces returns those that letters are selected from: nil for all, and an
+// empty list, which is not nil, for none.
+func (f LetterFilter) Namespaces() []string {
+	switch {
+	case f.Namespace == "":
+		return f.Within
+	case f.Within == nil || slices.Contains(f.Within, f.Namespace):
+		return []string{f.Namespace}
+	default:
+		return []string{}
+	}
 }
 
 // LetterUpdate is what an investigation notes. Zero fields keep what is there.
@@ -111,6 +126,7 @@ type StandingTask struct {
 type StandingFilter struct {
 	States    []task.State
 	Templates []ident.TemplateID // nil for all
+	Within    []string           // of these namespaces; nil for all
 	Except    []ident.TemplateID // not of these
 	Age       time.Duration      // they have been in their state for at least that long
 	// Idle leaves out those of which a step runs, those of which a dead letter is
@@ -131,13 +147,14 @@ type Letters interface {
 	LetterOf(ctx context.Context, id ident.TaskID) (Letter, error)
 	// Failures returns what is in one, the oldest first.
 	Failures(ctx context.Context, id deadletter.EntryID, limit int) ([]LetterFailure, error)
-	// Stats returns a row for each reason that there are letters for.
-	Stats(ctx context.Context) ([]LetterStat, error)
+	// Stats returns a row for each reason that there are letters for, in some
+	// namespaces or, when within is nil, in all.
+	Stats(ctx context.Context, within []string) ([]LetterStat, error)
 	// Groups returns failures of the selected letters by fingerprint, those of
 	// most letters first.
 	Groups(ctx context.Context, f LetterFilter, limit int) ([]LetterGroup, error)
-	// Investigations returns open letters by priority.
-	Investigations(ctx context.Context, limit int) ([]Investigation, error)
+	// Investigations returns open letters by priority; within as for Stats.
+	Investigations(ctx context.Context, within []string, limit int) ([]Investigation, error)
 	// Standing returns open tasks by how long they have been in their state.
 	Standing(ctx context.Context, f StandingFilter) ([]StandingTask, error)
 	// Update notes what an investigation found. A status other than pending

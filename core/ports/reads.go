@@ -113,6 +113,8 @@ type TaskReads interface {
 	Tasks(ctx context.Context, f TaskFilter, p TaskPage) (TaskList, error)
 	// States returns the states of tasks; unknown ids are left out.
 	States(ctx context.Context, ids []ident.TaskID) (map[ident.TaskID]task.State, error)
+	// Namespaces returns the namespaces of tasks; unknown ids are left out.
+	Namespaces(ctx context.Context, ids []ident.TaskID) (map[ident.TaskID]string, error)
 	// Results returns what steps of a task returned, by name; steps that have
 	// no result are left out.
 	Results(ctx context.Context, id ident.TaskID, names []string) ([]StepResult, error)

@@ -285,7 +285,7 @@ func letterGroups(t *testing.T, l *life) {
 }
 
 func letterStats(t *testing.T, l *life) {
-	none, err := l.store.Stats(t.Context())
+	none, err := l.store.Stats(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
 	first := l.ruin(t, "flow", "no", "a")
@@ -295,7 +295,7 @@ func letterStats(t *testing.T, l *life) {
 	l.Shift(20 * time.Minute)
 	filed := l.start(t, "a")
 	require.False(t, l.tell(t, plan.Wake{Ref: ident.StepRef{Task: filed}, Cause: plan.Filed, Why: "look"}).Refused())
-	stats, err := l.store.Stats(t.Context())
+	stats, err := l.store.Stats(t.Context(), nil)
 	require.NoError(t, err)
 	require.Len(t, stats, 2)
 	require.Equal(t, deadletter.ManualDLQ, stats[0].Reason)
@@ -316,7 +316,7 @@ func letterQueue(t *testing.T, l *life) {
 	l.Shift(5 * time.Minute)
 	newer := l.ruin(t, "broken", "no", "a")
 	l.cancel(t, l.ruin(t, "broken", "no", "a"))
-	queue, err := l.store.Investigations(t.Context(), 9)
+	queue, err := l.store.Investigations(t.Context(), nil, 9)
 	require.NoError(t, err)
 	require.Len(t, queue, 3)
 	require.Equal(t, []ident.TaskID{older, newer, filed}, []ident.TaskID{queue[0].Task, queue[1].Task, queue[2].Task})
@@ -326,7 +326,7 @@ func letterQueue(t *testing.T, l *life) {
 	require.Equal(t, task.BlockedByFailures, queue[0].CurrentState)
 	require.InDelta(t, 5, queue[0].StateMinutes, 1)
 	require.Equal(t, deadletter.ManualDLQ, queue[2].Reason)
-	queue, err = l.store.Investigations(t.Context(), 1)
+	queue, err = l.store.Investigations(t.Context(), nil, 1)
 	require.NoError(t, err)
 	require.Len(t, queue, 1)
 }
