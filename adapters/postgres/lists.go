@@ -24,6 +24,7 @@ const (
 	listBudget    = 20_000
 	countBudget   = 10_000
 	failureBudget = 2_000
+	fewAtOnce     = 5_000 // are looked up and put in order
 )
 
 // Tasks implements ports.TaskReads. docs/decisions/0016-lists.md says how tasks
@@ -143,8 +144,7 @@ func (l *lister) budget(usual int) int {
 // many tasks there are.
 func (l *lister) kept() bool {
 	f := l.filter
-	return l.plain() && f.Initiator == "" && f.SourceSystem == "" && len(f.Tags) == 0 && !f.CorrelationID.Valid && f.Error == "" &&
-		l.page.Order != ports.ByCompletion
+	return l.plain() && f.Initiator == "" && f.SourceSystem == "" && len(f.Tags) == 0 && !f.CorrelationID.Valid && f.Error == ""
 }
 
 // plain tells that the filter says nothing of times.
@@ -160,13 +160,19 @@ func (l *lister) sum(ctx context.Context) (int64, error) {
 		return 0, nil
 	}
 	n := int64(0)
+	states := l.states
+	if l.page.Order == ports.ByCompletion {
+		if states = l.statesAmong(task.State.Terminal); len(states) == 0 {
+			return 0, nil
+		}
+	}
 	namespaces := []string{l.filter.Namespace}
 	if l.filter.Within != nil {
 		namespaces = l.namespaces
 	}
 	for _, ns := range namespaces {
 		one, err := l.q.SumTasks(ctx, dbsqlc.SumTasksParams{
-			Namespace: ns, Name: l.filter.Name, Version: l.filter.Version, States: l.states,
+			Namespace: ns, Name: l.filter.Name, Version: l.filter.Version, States: states,
 		})
 		if err != nil {
 			return 0, err

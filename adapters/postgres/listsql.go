@@ -107,12 +107,16 @@ cross join lateral (`+gathered(`
     and (t.namespace, t.state, t.task_id) < (r.namespace, r.state, $16)
   order by t.namespace {desc}, t.state {desc}, t.task_id {desc} limit $17`)+`) g`)
 
-	// Tasks that have had a dead letter.
+	// Tasks that have had a dead letter, by what is in it.
 	sqlWalkLetters = bothWays("WalkLetters", gathered(`
   select l.task_id, `+noTime+`,
-         (select (`+listed+`) from tasker.tasks t where t.task_id = l.task_id) as hit
+         case when exists (
+             select from tasker.dlq_failures f
+             where f.dlq_entry_uuid = l.dlq_entry_uuid and (f.message ilike $14 or f.error_type ilike $14) offset 0)
+           then (select (`+listed+`) from tasker.tasks t where t.task_id = l.task_id)
+           else false end as hit
   from (
-    select d.task_id from tasker.tasks_dlq d
+    select d.task_id, d.dlq_entry_uuid from tasker.tasks_dlq d
     where`+letterBounds+` and d.task_id {<} $19
     order by d.task_id {desc}, d.ordinal {desc} limit $17
   ) l`))

@@ -26,7 +26,7 @@ type search struct {
 	exact bool           // all that is read is selected
 	end   ports.TaskMark // the legs end here, and the list goes on; zero for not
 	spent int            // tasks looked at
-	size  int            // of the last chunk
+	turn  int            // how much the last turn could look at
 }
 
 // leg is one way through the tables.
@@ -102,8 +102,8 @@ func (l *lister) fewEnded(ctx context.Context) (bool, error) {
 	}
 	n := 0
 	err := l.tx.QueryRow(ctx, sqlCountEnded, instant(f.UpdatedFrom), instant(f.CompletedFrom),
-		instant(f.UpdatedUntil), instant(f.CompletedUntil), countBudget+1).Scan(&n)
-	return n <= countBudget, err
+		instant(f.UpdatedUntil), instant(f.CompletedUntil), fewAtOnce+1).Scan(&n)
+	return n <= fewAtOnce, err
 }
 
 // spansAtOnce is how many spans of time one page asks for a correlation: more
@@ -204,8 +204,13 @@ func (s *search) rest() ports.TaskMark {
 	return s.end
 }
 
-// chunk is the most that is looked at in one statement.
-const chunk = 20_000
+// How much is looked at in one turn, over all legs: little at first, since the
+// page may be full then.
+const (
+	firstTurn = 1_000
+	chunk     = 20_000
+	leastRows = 8 // of a leg
+)
 
 // run goes on until so many are settled, or that much was looked at. It tells
 // whether all that there is has been found.
@@ -220,19 +225,23 @@ func (s *search) run(ctx context.Context, want, budget int) (done bool, err erro
 		switch {
 		case live == 0:
 			return s.end.IsZero(), nil
-		case s.spent >= budget || s.size > 0 && len(s.settled()) >= want:
+		case s.spent >= budget || s.turn > 0 && len(s.settled()) >= want:
 			return false, nil
 		}
-		switch {
-		case s.size > 0:
-			s.size *= 4
-		case s.exact:
-			s.size = want
-		default:
-			s.size = 4 * min(want, chunk)
+		rows := chunk
+		if s.turn == 0 {
+			// What is all selected is found at once along one leg, or few.
+			if rows, s.turn = 4*min(want, chunk), firstTurn; s.exact {
+				rows = min(want, chunk)
+			}
+			if live == 1 {
+				s.turn = max(s.turn, rows)
+			}
+		} else {
+			s.turn = min(4*s.turn, chunk)
 		}
-		s.size = min(s.size, chunk)
-		if err := s.read(ctx, max(1, min(s.size, min(chunk, budget-s.spent)/live))); err != nil {
+		rows = min(rows, max(leastRows, s.turn/live))
+		if err := s.read(ctx, max(1, min(rows, (budget-s.spent)/live))); err != nil {
 			return false, err
 		}
 	}

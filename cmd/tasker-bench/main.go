@@ -53,6 +53,7 @@ type command struct {
 	markdown bool
 	seeded   int // finished tasks to compare with; 0 for no such comparison
 	unserved int // steps that nobody serves; 0 for no such comparison
+	lists    int // tasks to ask lists of; 0 for none
 }
 
 func parse(args []string, messages io.Writer) (command, error) {
@@ -69,6 +70,7 @@ func parse(args []string, messages io.Writer) (command, error) {
 	set.IntVar(&c.rounds, "rounds", 0, "how often everything is measured, in turns (default 5)")
 	set.IntVar(&c.seeded, "seed-finished", 0, "instead: compare an empty database with one of so many finished tasks")
 	set.IntVar(&c.unserved, "unserved", 0, "instead: compare an empty queue with one of so many waiting steps that nobody serves")
+	set.IntVar(&c.lists, "lists", 0, "instead: ask for lists of so many tasks, by every filter and order")
 	set.StringVar(&c.databaseURL, "database-url", os.Getenv("DATABASE_URL"),
 		"PostgreSQL to measure on, as a superuser; databases named tasker_bench… are made and dropped in it (default $DATABASE_URL, or else an embedded one)")
 	set.StringVar(&c.dataDir, "data-dir", "", "folder of the embedded PostgreSQL (default a temporary one)")
@@ -88,8 +90,8 @@ func parse(args []string, messages io.Writer) (command, error) {
 		c.scale, c.idleFor, rounds = 0.25, 10*time.Second, 1
 	}
 	switch {
-	case c.rounds < 0 || c.seeded < 0 || c.unserved < 0:
-		return c, errors.New("-rounds, -seed-finished and -unserved count things: they cannot be negative")
+	case c.rounds < 0 || c.seeded < 0 || c.unserved < 0 || c.lists < 0:
+		return c, errors.New("-rounds, -seed-finished, -unserved and -lists count things: they cannot be negative")
 	case c.rounds == 0:
 		c.rounds = rounds
 	}
@@ -135,12 +137,19 @@ func run(ctx context.Context, args []string, out, messages io.Writer) (err error
 	if c.markdown {
 		show = printMarkdown
 	}
-	if c.seeded > 0 || c.unserved > 0 {
+	if c.seeded > 0 || c.unserved > 0 || c.lists > 0 {
 		began := time.Now()
 		m := b.describe(began)
 		ts, err := b.comparisons(ctx, c.seeded, c.unserved)
 		if err != nil {
 			return err
+		}
+		if c.lists > 0 {
+			more, err := b.measureLists(ctx, c.lists)
+			if err != nil {
+				return err
+			}
+			ts = append(ts, more...)
 		}
 		m.Took = time.Since(began).Seconds()
 		return show(out, m, ts)
