@@ -43,22 +43,22 @@ func TestSecuredDoors(t *testing.T) {
 	}
 	transport := &http.Transport{TLSClientConfig: web.Client(), ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	get := func(path string) (*http.Response, string) {
+	get := func(path string) (status int, proto string, header http.Header, body string) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+local(s.http)+path, nil)
 		require.NoError(t, err)
 		r.Header.Set("Origin", "https://console.example")
 		a, err := transport.RoundTrip(r)
 		require.NoError(t, err)
-		body, err := io.ReadAll(a.Body)
+		raw, err := io.ReadAll(a.Body)
 		require.NoError(t, err)
 		require.NoError(t, a.Body.Close())
-		return a, string(body)
+		return a.StatusCode, a.Proto, a.Header, string(raw)
 	}
-	a, _ := get("/v1/tasks")
-	require.Equal(t, http.StatusOK, a.StatusCode)
-	require.Equal(t, "HTTP/2.0", a.Proto)
-	require.Equal(t, "https://console.example", a.Header.Get("Access-Control-Allow-Origin"))
-	require.NotEmpty(t, a.Header.Get("Strict-Transport-Security"))
+	code, proto, header, _ := get("/v1/tasks")
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, "HTTP/2.0", proto)
+	require.Equal(t, "https://console.example", header.Get("Access-Control-Allow-Origin"))
+	require.NotEmpty(t, header.Get("Strict-Transport-Security"))
 
 	ask := func(c *tls.Config) error {
 		conn, err := grpc.NewClient(local(s.grpc), grpc.WithTransportCredentials(credentials.NewTLS(c)))
@@ -72,10 +72,10 @@ func TestSecuredDoors(t *testing.T) {
 	known.Certificates = []tls.Certificate{rpc.ClientCertificate(t, "worker", time.Hour)}
 	require.NoError(t, ask(known))
 	require.Equal(t, codes.ResourceExhausted, status.Code(ask(known)), "the third call of this machine")
-	a, _ = get("/v1/tasks")
-	require.Equal(t, http.StatusTooManyRequests, a.StatusCode)
-	a, metrics := get("/metrics")
-	require.Equal(t, http.StatusOK, a.StatusCode)
+	code, _, _, _ = get("/v1/tasks")
+	require.Equal(t, http.StatusTooManyRequests, code)
+	code, _, _, metrics := get("/metrics")
+	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, metrics, `tasker_rate_limited_total{by="address"} 2`)
 	require.Contains(t, metrics, `tasker_tls_certificate_not_after_seconds{door="http"}`)
 	require.Contains(t, metrics, `tasker_tls_certificate_not_after_seconds{door="grpc"}`)

@@ -35,7 +35,7 @@ type certificateKey struct{}
 // asked: its id, and whose certificate its client presented. The certificate
 // says who it is, and allows nothing.
 func (g *gate) name(ctx context.Context) context.Context {
-	id := ""
+	var id string
 	if given := metadata.ValueFromIncomingContext(ctx, requestIDKey); len(given) == 1 && app.SoundRequestID(given[0]) {
 		id = given[0]
 	} else {

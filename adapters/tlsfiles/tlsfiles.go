@@ -127,7 +127,7 @@ func (f *Files) Reload() {
 func (f *Files) load() (*loaded, content, error) {
 	sum := sha256.New()
 	read := func(path string) ([]byte, error) {
-		b, err := os.ReadFile(path)
+		b, err := os.ReadFile(path) //nolint:gosec // G304: the file that the operator named
 		if err != nil {
 			err = fmt.Errorf("TLS: %w", err)
 			b = []byte(err.Error())
