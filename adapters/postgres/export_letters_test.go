@@ -35,7 +35,7 @@ func LetterStatements(f ports.LetterFilter, entries []deadletter.EntryID, id ide
 		"lock":      {"", sqlLockTaskOfLetter, []any{entries[0]}},
 		"standing": {
 			beginStanding, sqlStandingAny,
-			[]any{none, names([]task.State{task.WaitingForRetry}), time.Minute, []ident.TemplateID(nil), []ident.TemplateID(nil), true, 500},
+			[]any{none, names([]task.State{task.WaitingForRetry}), time.Minute, []ident.TemplateID(nil), []ident.TemplateID(nil), true, 500, []string(nil)},
 		},
 	}
 }

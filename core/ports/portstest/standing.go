@@ -55,6 +55,11 @@ func standingTasks(t *testing.T, l *life) {
 	f.Except = []ident.TemplateID{young.Template}
 	require.Equal(t, []ident.TaskID{old}, ids(f))
 	f = watched
+	f.Within = []string{namespace, "elsewhere"}
+	require.Equal(t, []ident.TaskID{old, young.ID}, ids(f))
+	f.Within = []string{"elsewhere"}
+	require.Empty(t, ids(f))
+	f = watched
 	f.Limit = 1
 	require.Equal(t, []ident.TaskID{old}, ids(f))
 	require.Empty(t, ids(ports.StandingFilter{States: []task.State{task.WaitingForRetry}}))
