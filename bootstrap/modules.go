@@ -36,6 +36,7 @@ func modules(cfg *configuration.Config) fx.Option {
 		fx.Supply(cfg),
 		telemetryModule,
 		postgresModule,
+		securityModule, storedKeys,
 		catalogModule,
 		engineModule,
 		taskRequestModule, stepEnqueuerModule, resultProcessorModule, taskFinalizerModule,
@@ -138,7 +139,7 @@ var engineModule = fx.Module("engine",
 var upkeepModule = fx.Module("upkeep",
 	fx.Invoke(func(lc fx.Lifecycle, down fx.Shutdowner, log *slog.Logger, cfg *configuration.Config, s *postgres.Store,
 		wire *postgres.Wire, hub *watch.Hub, timers *upkeep.Timers, d *dispatch.Dispatcher, enqueuer *orchestrate.Enqueuer,
-		finalizer *orchestrate.Finalizer,
+		finalizer *orchestrate.Finalizer, ring *app.KeyRing,
 	) {
 		leases := cfg.Orchestration.Dispatch
 		hub.TellOthers(wire.Follows)
@@ -163,6 +164,9 @@ var upkeepModule = fx.Module("upkeep",
 				if n.Waiting || n.Lost {
 					timers.In(0)
 				}
+				if n.Keys || n.Lost {
+					ring.News()
+				}
 				if n.Moved || n.Lost {
 					hub.Elsewhere()
 				}
@@ -183,12 +187,13 @@ var applicationModule = fx.Module("application",
 		fx.Annotate(func() *system.IDs { return &system.IDs{} }, fx.As(new(ports.IDs))),
 		func(requests *app.Requests, enqueuer *orchestrate.Enqueuer, finalizer *orchestrate.Finalizer, c *catalog.Catalog,
 			s *postgres.Store, hub *watch.Hub, ids ports.IDs, admission ports.Admission, announcer ports.Announcer,
-			m *telemetry.Metrics, cfg *configuration.Config, db *postgres.DB, o Options,
+			m *telemetry.Metrics, security *app.Security, cfg *configuration.Config, db *postgres.DB, o Options,
 		) *app.Application {
 			limits := app.DefaultLimits()
 			limits.Context.MaxBytes = cfg.Orchestration.Limits.MaxContextBytes
 			limits.Result.MaxBytes = cfg.Orchestration.Limits.MaxResultBytes
 			return app.New(app.Parts{
+				Security: security,
 				Requests: requests, Enqueuer: enqueuer, Finalizer: finalizer, Catalog: c,
 				Reader: templates.Reader{Schemas: &jsonschema.Schemas{}}, Reads: s, Due: s, Pauses: s, Purger: s,
 				Letters: s, Resumes: s, Leases: s, Hub: hub, IDs: ids, Admission: admission, Announcer: announcer, Limits: limits, Swept: m.Swept,

@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"strings"
+	"time"
 
 	"github.com/tasker-go/tasker/core/domain/access"
 	"github.com/tasker-go/tasker/core/domain/fault"
@@ -38,6 +39,7 @@ type Keys struct {
 	header string
 	tokens *Tokens // nil where no tokens are accepted
 	known  []known
+	stored stored // keys of the database
 }
 
 // known is a key without the key.
@@ -81,7 +83,7 @@ func (k *Keys) WithTokens(t *Tokens) *Keys {
 }
 
 // Required reports whether credentials are asked for at all.
-func (k *Keys) Required() bool { return len(k.known) > 0 || k.tokens != nil }
+func (k *Keys) Required() bool { return len(k.known) > 0 || k.tokens != nil || k.stored.any() }
 
 // Authenticate returns who presents the value of the Authorization header and
 // the API key; either may be empty. While neither keys nor tokens are accepted
@@ -111,6 +113,9 @@ func (k *Keys) Authenticate(ctx context.Context, authorization, key string) (acc
 	if p, ok := k.find(key); ok {
 		return p, nil
 	}
+	if p, ok, err := k.stored.present(key, time.Now()); ok {
+		return p, err
+	}
 	return access.Principal{}, refuse(Invalid, "the API key in %s is not known", k.header)
 }
 
@@ -119,7 +124,7 @@ func (k *Keys) accepted() string {
 	switch {
 	case k.tokens == nil:
 		return "an API key as " + k.header
-	case len(k.known) == 0:
+	case len(k.known) == 0 && !k.stored.any():
 		return "a token as Authorization: Bearer"
 	default:
 		return "a token as Authorization: Bearer, or an API key as " + k.header

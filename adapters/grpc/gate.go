@@ -24,6 +24,7 @@ import (
 // translates what comes back.
 type gate struct {
 	auth     Authenticator
+	changes  app.ChangeRecorder
 	log      *slog.Logger
 	lifetime context.Context //nolint:containedctx // of the server: streams end with it
 	limiter  Limiter         // nil for no limit
@@ -51,7 +52,11 @@ func (g *gate) unary(method string, handle grpc.MethodHandler) grpc.MethodHandle
 		if err != nil {
 			return nil, err
 		}
-		return handle(service, ctx, func(m any) error { return receive(read, m) }, nil)
+		err = g.recorded(ctx, method, func(ctx context.Context) (err error) {
+			resp, err = handle(service, ctx, func(m any) error { return receive(read, m) }, nil)
+			return err
+		})
+		return resp, err
 	}
 }
 
@@ -72,7 +77,9 @@ func (g *gate) stream(service any, s grpc.ServerStream, info *grpc.StreamServerI
 			return err
 		}
 	}
-	return handle(service, &streamWith{ServerStream: s, ctx: ctx, talks: info.IsClientStream})
+	return g.recorded(ctx, info.FullMethod, func(ctx context.Context) error {
+		return handle(service, &streamWith{ServerStream: s, ctx: ctx, talks: info.IsClientStream})
+	})
 }
 
 var errStopping = errors.New("the server is shutting down")

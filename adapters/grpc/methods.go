@@ -63,6 +63,13 @@ var methods = map[string]app.Operation{
 	taskerv1.OperatorService_ListResumes_FullMethodName:            app.ListResumes,
 	taskerv1.OperatorService_GetResume_FullMethodName:              app.GetResume,
 	taskerv1.OperatorService_CancelResume_FullMethodName:           app.CancelResume,
+
+	taskerv1.SecurityService_CreateKey_FullMethodName: app.CreateKey,
+	taskerv1.SecurityService_ListKeys_FullMethodName:  app.ListKeys,
+	taskerv1.SecurityService_GetKey_FullMethodName:    app.GetKey,
+	taskerv1.SecurityService_RotateKey_FullMethodName: app.RotateKey,
+	taskerv1.SecurityService_RevokeKey_FullMethodName: app.RevokeKey,
+	taskerv1.SecurityService_ListAudit_FullMethodName: app.ListAudit,
 }
 
 // Methods returns the methods with their operations.

@@ -50,6 +50,7 @@ type Service interface {
 	app.DeadLetterOperations
 	app.ResumeOperations
 	app.ReportOperations
+	app.SecurityOperations
 }
 
 var _ Service = (*app.Application)(nil)
@@ -80,7 +81,7 @@ type Server struct {
 // New returns the door to a service.
 func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) *Server {
 	lifetime, stop := context.WithCancel(context.Background())
-	g := &gate{auth: auth, log: log.With("door", "grpc"), lifetime: lifetime, limiter: cfg.Limiter, identity: cfg.Identity}
+	g := &gate{auth: auth, changes: s, log: log.With("door", "grpc"), lifetime: lifetime, limiter: cfg.Limiter, identity: cfg.Identity}
 	server := grpc.NewServer(append(secured(cfg),
 		grpc.StreamInterceptor(g.stream), grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxConcurrentStreams(cfg.MaxStreams), grpc.MaxRecvMsgSize(cfg.MaxMessageBytes), grpc.MaxSendMsgSize(cfg.MaxMessageBytes),
@@ -96,6 +97,7 @@ func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) 
 	g.register(server, &taskerv1.OperatorService_ServiceDesc, &operators{service: s})
 	g.register(server, &taskerv1.AnalyticsService_ServiceDesc, &analytics{service: s})
 	g.register(server, &taskerv1.ConfigService_ServiceDesc, &configs{service: s})
+	g.register(server, &taskerv1.SecurityService_ServiceDesc, &security{service: s})
 	g.register(server, &taskerv1.HealthService_ServiceDesc, &healths{health: h})
 	d := &Server{cfg: cfg, server: server, stopping: stop}
 	if cfg.Health {

@@ -24,8 +24,9 @@ import (
 // api is what routes are registered with.
 type api struct {
 	huma.API
-	cfg  Config
-	auth Authenticator
+	cfg     Config
+	auth    Authenticator
+	changes app.ChangeRecorder
 }
 
 // humaErrors makes huma tell its own errors as we do. It changes variables of
@@ -41,7 +42,7 @@ var humaErrors = sync.OnceFunc(func() {
 func newHandler(cfg Config, s Service, health *app.Health, auth Authenticator, metrics http.Handler, log *slog.Logger) (http.Handler, error) {
 	humaErrors()
 	mux := http.NewServeMux()
-	a := &api{API: humago.New(mux, configOf(auth)), cfg: cfg, auth: auth}
+	a := &api{API: humago.New(mux, configOf(auth)), cfg: cfg, auth: auth, changes: s}
 	registerTasks(a, s)
 	registerManagement(a, s)
 	registerExplain(a, s)
@@ -55,6 +56,7 @@ func newHandler(cfg Config, s Service, health *app.Health, auth Authenticator, m
 	registerSummary(a, s)
 	registerAnalytics(a, s)
 	registerConfig(a, s)
+	registerSecurity(a, s)
 	registerHealth(a, health)
 	registerMetrics(a, metrics)
 	if err := registerDocs(a); err != nil {
@@ -119,6 +121,7 @@ func register[I, O any](a *api, op app.Operation, do func(context.Context, *I) (
 	}
 	a.describeProblems(&h, r, need)
 	h.Middlewares = huma.Middlewares{a.admit(need), a.checkForm(r)}
+	do = recorded(a, op, do)
 	huma.Register(a.API, h, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)
 		if err == nil {

@@ -19,6 +19,7 @@ const requestIDHeader = "X-Request-Id"
 // call is what a request carries along: who it is, and who asks.
 type call struct {
 	id          string
+	remote      string // host:port of the client
 	log         *slog.Logger
 	principal   access.Principal // set before the body is read
 	certificate string           // whose the client presented; empty for none
@@ -76,7 +77,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func frame(cfg Config, log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		c := &call{id: requestID(r), log: log, certificate: certificateOf(cfg, r)}
+		c := &call{remote: r.RemoteAddr, id: requestID(r), log: log, certificate: certificateOf(cfg, r)}
 		ctx := app.WithRequestID(context.WithValue(r.Context(), callKey{}, c), c.id)
 		ctx, cancel := context.WithTimeout(ctx, cfg.RequestTimeout)
 		defer cancel()

@@ -40,7 +40,7 @@ const (
 )
 
 // routes is the whole surface.
-var routes = merge(coreRoutes, operatorRoutes, deadLetterRoutes, reportRoutes)
+var routes = merge(coreRoutes, operatorRoutes, deadLetterRoutes, reportRoutes, securityRoutes)
 
 func merge(parts ...map[app.Operation]route) map[app.Operation]route {
 	all := map[app.Operation]route{}
@@ -127,6 +127,7 @@ var tags = []*huma.Tag{
 	{Name: "templates", Description: "What workflows there are."},
 	{Name: "pauses", Description: "What is held back."},
 	{Name: "dlq", Description: "Dead letters: tasks that need a person."},
+	{Name: "security", Description: "API keys, and who changed what."},
 	{Name: "health", Description: "How the server is. No credentials are asked for."},
 	{Name: "analytics", Description: "How tasks and steps have been doing."},
 	{Name: "config", Description: "The settings of the server, without secrets."},

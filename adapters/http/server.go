@@ -40,6 +40,7 @@ type Service interface {
 	app.DeadLetterOperations
 	app.ResumeOperations
 	app.ReportOperations
+	app.SecurityOperations
 }
 
 var _ Service = (*app.Application)(nil)

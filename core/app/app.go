@@ -44,6 +44,8 @@ func DefaultResultLimits() jsondoc.Limits { return jsondoc.ResultLimits() }
 
 // Parts is what the application is made of.
 type Parts struct {
+	*Security
+
 	Requests   *Requests
 	Enqueuer   *Enqueuer
 	Finalizer  *Finalizer
@@ -91,6 +93,7 @@ func (a *Application) GetTask(ctx context.Context, id ident.TaskID) (Task, error
 	if err != nil {
 		return Task{}, err
 	}
+	noteNamespace(ctx, record.Namespace) // of the task that was changed, where one was
 	if err := a.Catalog.Ensure(ctx, []ident.TemplateID{record.Template}); err != nil {
 		return Task{}, err
 	}

@@ -79,6 +79,7 @@ func (a *Application) GetDeadLetter(ctx context.Context, id ident.TaskID) (ports
 // UpdateDeadLetter notes what an investigation found. It changes nothing of the
 // task; see ports.Letters.Update.
 func (a *Application) UpdateDeadLetter(ctx context.Context, id deadletter.EntryID, u ports.LetterUpdate) (ports.Letter, error) {
+	noteChange(ctx, targetDeadLetter, id.String(), u.Notes)
 	if err := jsondoc.CheckText("resolution_notes", u.Notes, maxNotes); err != nil {
 		return ports.Letter{}, err
 	}
@@ -94,6 +95,7 @@ func (a *Application) UpdateDeadLetter(ctx context.Context, id deadletter.EntryI
 		return ports.Letter{}, err
 	}
 	l, err := a.Letters.Update(ctx, id, u)
+	noteNamespace(ctx, l.Name.Namespace)
 	return a.redacted(l), err
 }
 
@@ -181,6 +183,7 @@ func (a *Application) Staleness(ctx context.Context, limit int) ([]StaleTask, er
 // FileDeadLetter makes a task a dead letter by hand, for somebody to look at; the
 // task itself goes on. Faults: task_not_found, task_finished, dead_letter_open.
 func (a *Application) FileDeadLetter(ctx context.Context, id ident.TaskID, by, why string) (ports.Letter, error) {
+	noteChange(ctx, targetTask, id.String(), why)
 	if err := checkWho(by, why); err != nil {
 		return ports.Letter{}, err
 	}

@@ -82,6 +82,16 @@ const (
 	GetConfig      Operation = "GetConfig"
 )
 
+// The operations on API keys and the audit log.
+const (
+	CreateKey Operation = "CreateKey"
+	ListKeys  Operation = "ListKeys"
+	GetKey    Operation = "GetKey"
+	RotateKey Operation = "RotateKey"
+	RevokeKey Operation = "RevokeKey"
+	ListAudit Operation = "ListAudit"
+)
+
 // The operations on the server itself.
 const (
 	CheckHealth   Operation = "CheckHealth"
@@ -142,6 +152,13 @@ var operations = map[Operation]access.Permission{
 	GetPerformance: access.SystemAnalyticsRead,
 	GetBottlenecks: access.SystemAnalyticsRead,
 	GetConfig:      access.SystemConfigRead,
+
+	CreateKey: access.SystemKeys,
+	ListKeys:  access.SystemKeys,
+	GetKey:    access.SystemKeys,
+	RotateKey: access.SystemKeys,
+	RevokeKey: access.SystemKeys,
+	ListAudit: access.SystemAuditRead,
 
 	CheckHealth:   access.Public,
 	CheckLive:     access.Public,

@@ -44,6 +44,7 @@ func (a *Application) ResolveTask(ctx context.Context, id ident.TaskID, by, why 
 }
 
 func (a *Application) end(ctx context.Context, e plan.Ending, done string) (Task, error) {
+	noteChange(ctx, targetTask, e.Task.String(), e.Why)
 	if err := checkWho(e.By, e.Why); err != nil {
 		return Task{}, err
 	}
@@ -64,6 +65,7 @@ func (a *Application) end(ctx context.Context, e plan.Ending, done string) (Task
 // a task that has ended in error is revived by it. Faults: task_not_found,
 // task_finished, no_failed_steps, task_not_started.
 func (a *Application) RetryTask(ctx context.Context, id ident.TaskID, by, why string) (Task, error) {
+	noteChange(ctx, targetTask, id.String(), why)
 	if err := a.order(ctx, id, by, why, plan.Order{Failed: plan.ResetForRetry}); err != nil {
 		return Task{}, err
 	}
@@ -137,6 +139,7 @@ type StepAction struct {
 // Faults: task_not_found, step_not_found, step_of_another_task, task_finished,
 // task_not_started, illegal_transition, invalid_field, payload_too_large.
 func (a *Application) ResolveStep(ctx context.Context, s StepAction) (Step, error) {
+	noteChange(ctx, targetStep, s.Step.String(), s.Why)
 	ref := ident.Ref(s.Step)
 	if ref.Task != s.Task {
 		return Step{}, fault.In("step_uuid", fault.CodeStepElsewhere, "step %s is not of task %s", s.Step, s.Task)
@@ -181,6 +184,7 @@ func (a *Application) checkInputs(field string, inputs json.RawMessage) error {
 // are kept. What is paused already stays as it is. Faults: task_not_found,
 // task_finished, template_not_found, invalid_field.
 func (a *Application) Pause(ctx context.Context, p ports.Pause) (ports.Pause, error) {
+	notePause(ctx, p)
 	if err := checkWho(p.By, p.Why); err != nil {
 		return ports.Pause{}, err
 	}
@@ -201,6 +205,7 @@ func (a *Application) Pause(ctx context.Context, p ports.Pause) (ports.Pause, er
 // Unpause lets go again what Pause held back. It reports whether there was a
 // pause.
 func (a *Application) Unpause(ctx context.Context, p ports.Pause) (bool, error) {
+	notePause(ctx, p)
 	if err := checkPause(p); err != nil {
 		return false, err
 	}
@@ -246,6 +251,7 @@ func checkLimit(limit int) error {
 // PurgeTask forgets a finished task: its steps, its history, its dead letters
 // and its identity. Faults: task_not_found, task_not_finished.
 func (a *Application) PurgeTask(ctx context.Context, id ident.TaskID) error {
+	noteChange(ctx, targetTask, id.String(), "")
 	if err := a.reach(ctx, id); err != nil {
 		return err
 	}
@@ -254,6 +260,7 @@ func (a *Application) PurgeTask(ctx context.Context, id ident.TaskID) error {
 
 // DisableTemplate refuses new tasks of a version. Those that exist go on.
 func (a *Application) DisableTemplate(ctx context.Context, name task.Name, by, why string) error {
+	noteTemplate(ctx, name, why)
 	if err := checkWho(by, why); err != nil {
 		return err
 	}
@@ -265,6 +272,7 @@ func (a *Application) DisableTemplate(ctx context.Context, name task.Name, by, w
 
 // EnableTemplate takes new tasks of a version again.
 func (a *Application) EnableTemplate(ctx context.Context, name task.Name) error {
+	noteTemplate(ctx, name, "")
 	if err := reachTemplate(ctx, name); err != nil {
 		return err
 	}

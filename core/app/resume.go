@@ -69,6 +69,7 @@ func actionOf(field, name string) (plan.Action, error) {
 // step_not_found, illegal_transition, task_not_blocked, invalid_field,
 // payload_too_large.
 func (a *Application) ResumeDeadLetter(ctx context.Context, r ResumeOne) (Task, error) {
+	noteChange(ctx, targetDeadLetter, r.Entry.String(), r.Why)
 	if err := checkWho(r.By, r.Why); err != nil {
 		return Task{}, err
 	}
@@ -83,6 +84,7 @@ func (a *Application) ResumeDeadLetter(ctx context.Context, r ResumeOne) (Task, 
 	if err != nil {
 		return Task{}, err
 	}
+	noteNamespace(ctx, l.Name.Namespace)
 	if l.Status != deadletter.Pending {
 		return Task{}, fault.New(fault.CodeDeadLetterClosed, "dead letter %s is %s already", l.ID, l.Status).With("status", l.Status.String())
 	}

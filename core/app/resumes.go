@@ -92,6 +92,8 @@ func (r *ResumeMany) check() error {
 // not among them, so that a task which fails again is not resumed twice. A dry
 // run returns how many there are and does nothing. The fault is invalid_field.
 func (a *Application) ResumeDeadLetters(ctx context.Context, r ResumeMany) (ports.BulkResume, error) {
+	noteChange(ctx, targetResume, "", r.Why)
+	noteNamespace(ctx, r.Filter.Namespace)
 	if err := r.check(); err != nil {
 		return ports.BulkResume{}, err
 	}
@@ -119,6 +121,7 @@ func (a *Application) ResumeDeadLetters(ctx context.Context, r ResumeMany) (port
 		return ports.BulkResume{}, fmt.Errorf("a resume: %w", err)
 	}
 	out := ports.BulkResume{ID: a.IDs.UUID(), Request: raw, By: r.By, Reason: r.Why, State: ports.ResumeRunning}
+	noteChange(ctx, targetResume, out.ID.String(), r.Why)
 	if out.Matched, err = a.Resumes.Count(ctx, r.Filter); err != nil {
 		return ports.BulkResume{}, err
 	}
@@ -127,6 +130,7 @@ func (a *Application) ResumeDeadLetters(ctx context.Context, r ResumeMany) (port
 	}
 	if r.DryRun {
 		out.ID, out.State = uuid.UUID{}, ""
+		noteChange(ctx, targetResume, "dry run", r.Why)
 		out.Message = fmt.Sprintf("dry run: %d dead letters would be resumed; nothing was changed", out.Matched)
 		return out, nil
 	}
@@ -178,6 +182,7 @@ func (a *Application) ListResumes(ctx context.Context, limit int) ([]ports.BulkR
 // batch that is under way is finished. Faults: invalid_uuid, resume_not_found,
 // illegal_transition when it has ended.
 func (a *Application) CancelResume(ctx context.Context, id, by, why string) (ports.BulkResume, error) {
+	noteChange(ctx, targetResume, id, why)
 	if err := checkWho(by, why); err != nil {
 		return ports.BulkResume{}, err
 	}

@@ -36,6 +36,9 @@ func (a *Application) ValidateTemplates(ctx context.Context, text []byte) (Templ
 // template_changed for other content under a used version unless revise is true.
 func (a *Application) RegisterTemplates(ctx context.Context, text []byte, revise bool) ([]ports.StoredTemplate, error) {
 	r := a.Reader.Read(text)
+	if t := r.Template; t != nil {
+		noteTemplate(ctx, task.Name{Namespace: t.Namespace, Name: t.Name, Version: t.Version}, "")
+	}
 	if err := r.Err(); err != nil {
 		return nil, err
 	}

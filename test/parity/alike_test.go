@@ -117,6 +117,19 @@ var requests = map[app.Operation]request{
 	app.GetPerformance: {query: "?hours=7", rpc: `{"hours":7}`},
 	app.GetBottlenecks: {query: "?min_executions=3", rpc: `{"min_executions":3}`},
 	app.GetConfig:      {rpc: `{}`},
+	app.CreateKey: {
+		body: `{"name":"shop","permissions":["tasks:read"],"roles":["viewer"],"namespaces":["orders"],"expires_at":"2099-03-01T10:00:00Z"}`,
+		rpc:  `{"name":"shop","permissions":["tasks:read"],"roles":["viewer"],"namespaces":["orders"],"expires_at":"2099-03-01T10:00:00Z"}`,
+	},
+	app.ListKeys:  {rpc: `{}`},
+	app.GetKey:    {rpc: `{"key_id":"abc"}`},
+	app.RotateKey: {body: `{"grace_seconds":60}`, rpc: `{"key_id":"abc","grace_seconds":60}`},
+	app.RevokeKey: {query: "?reason=r", rpc: `{"key_id":"abc","reason":"r"}`},
+	app.ListAudit: {
+		query: "?principal=shop&operation=CancelTask&target=t&from=2026-03-01T10:00:00Z&until=2026-03-02T10:00:00Z&cursor=1&limit=7",
+		rpc: `{"principal":"shop","operation":"CancelTask","target":"t","from":"2026-03-01T10:00:00Z","until":"2026-03-02T10:00:00Z",
+			"cursor":"1","limit":7}`,
+	},
 }
 
 // What is the same to ask for reaches the application as the same, by whatever
@@ -148,7 +161,7 @@ func TestBothDoorsAskTheSame(t *testing.T) {
 					"{step}", a.task.Steps[0].Ref.ID().String(), "{step_uuid}", a.task.Steps[0].Ref.ID().String(),
 					"{entry}", deadletter.ID(a.task.ID, 1).String(), "{dlq_entry_uuid}", deadletter.ID(a.task.ID, 1).String(),
 					"{resume}", resume.ID.String(), "{resume_uuid}", resume.ID.String(),
-					"{namespace}", "orders", "{name}", "order", "{version}", "1.0.0",
+					"{key_id}", doortest.Key.ID, "{namespace}", "orders", "{name}", "order", "{version}", "1.0.0",
 				)
 				r := requests[op]
 				if door == 0 {

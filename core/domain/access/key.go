@@ -89,6 +89,18 @@ func (k *Key) Revoked() bool { return !k.RevokedAt.IsZero() }
 // Expired reports whether the key has come to its end.
 func (k *Key) Expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
 
+// Status is active, expired or revoked.
+func (k *Key) Status(now time.Time) string {
+	switch {
+	case k.Revoked():
+		return "revoked"
+	case k.Expired(now):
+		return "expired"
+	default:
+		return "active"
+	}
+}
+
 // Principal returns who presents the key. What is not known, because it was
 // taken out of the configuration, allows nothing.
 func (k *Key) Principal(roles Roles) Principal {
