@@ -17,7 +17,7 @@ func told(cfg *configuration.Config, pools []app.PoolUse, version string) app.Co
 	}
 	return app.Configuration{
 		Environment: cfg.Environment, Version: version,
-		Auth: authFacts(auth),
+		Auth:     authFacts(auth),
 		Breaker:  app.BreakerFacts{Failures: breaker.MinimumVolume, Probes: breaker.Probes, OpenFor: breaker.Timeout},
 		PoolSize: forReads, MaxConnections: cfg.Common.Database.Pool.MaxConnections,
 		DeploymentMode: app.DeploymentHybrid, Backend: app.BackendRiver, Queues: []string{river.ControlQueue},
