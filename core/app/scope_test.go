@@ -217,6 +217,9 @@ var scopes = map[app.Operation]struct {
 	"CreateTasks": {gets: others}, "CancelTasks": {gets: others}, "RetryTasks": {gets: others},
 	"ListBulkOperations": {gets: others}, "GetBulkOperation": {gets: others}, "CancelBulkOperation": {gets: others},
 
+	app.CreateKey: {gets: others}, app.ListKeys: {gets: others}, app.GetKey: {gets: others}, app.RotateKey: {gets: others},
+	app.RevokeKey: {gets: others}, app.ListAudit: {gets: others},
+
 	app.CheckHealth: {gets: nothing}, app.CheckLive: {gets: nothing}, app.CheckReady: {gets: nothing}, app.CheckDetailed: {gets: nothing},
 }
 
