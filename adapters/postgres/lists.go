@@ -27,11 +27,16 @@ const (
 	fewAtOnce     = 5_000 // are looked up and put in order
 )
 
+// beginTasks begins a list of tasks. Legs are read in the order of an index: how
+// many rows there are is not known where the namespace comes from a join, and a
+// guess that is too low has all of them fetched and sorted for one page.
+const beginTasks = beginList + "; set local enable_bitmapscan = off; set local enable_sort = off"
+
 // Tasks implements ports.TaskReads. docs/decisions/0016-lists.md says how tasks
 // are found.
 func (s *Store) Tasks(ctx context.Context, f ports.TaskFilter, p ports.TaskPage) (ports.TaskList, error) {
 	list := ports.TaskList{Total: -1}
-	err := translate(pgx.BeginTxFunc(ctx, s.reads, pgx.TxOptions{BeginQuery: beginList}, func(tx pgx.Tx) error {
+	err := translate(pgx.BeginTxFunc(ctx, s.reads, pgx.TxOptions{BeginQuery: beginTasks}, func(tx pgx.Tx) error {
 		l := lister{tx: tx, q: dbsqlc.New(tx), filter: f, page: p, offset: s.offset.get()}
 		found, err := l.list(ctx, &list)
 		if err != nil {

@@ -94,18 +94,21 @@ var (
   order by t.task_id {desc} limit $17`))
 
 	// Each namespace and state is one run of tasks_by_state in the order of ids.
-	// Said as one row, and in that order, no other index will do: a walk along
-	// the primary key would look at all tasks for a state that no task is in.
+	// The rows are read by the order of that whole index, on beyond the end of the
+	// run, so that no other index will do: along the primary key, all tasks would
+	// be looked at for a state that none is in.
 	sqlWalkStates = bothWays("WalkStates", `
 select r.leg::integer, g.*
 from unnest($18::text[], $19::text[], $20::uuid[]) with ordinality as r(namespace, state, after, leg)
 cross join lateral (`+gathered(`
-  select t.task_id, timestamptz 'epoch' as at, (`+listed+`) as hit
-  from tasker.tasks t
-  where (t.namespace, t.state, t.task_id) {<} (r.namespace, r.state, r.after)
-    and (t.namespace, t.state, t.task_id) >= (r.namespace, r.state, $15)
-    and (t.namespace, t.state, t.task_id) < (r.namespace, r.state, $16)
-  order by t.namespace {desc}, t.state {desc}, t.task_id {desc} limit $17`)+`) g`)
+  select z.task_id, z.at, z.hit
+  from (
+    select t.task_id, timestamptz 'epoch' as at, t.namespace = r.namespace and t.state = r.state and`+taskBounds+` as own,
+           (`+listed+`) as hit
+    from tasker.tasks t
+    where (t.namespace, t.state, t.task_id) {<} (r.namespace, r.state, r.after)
+    order by t.namespace {desc}, t.state {desc}, t.task_id {desc} limit $17
+  ) z where z.own`)+`) g`)
 
 	// Tasks that have had a dead letter, by what is in it.
 	sqlWalkLetters = bothWays("WalkLetters", gathered(`

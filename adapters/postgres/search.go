@@ -149,11 +149,15 @@ func spanStart(n int32) (id ident.TaskID) {
 	return id
 }
 
-// before returns the id before one that is the first of its span.
+// before returns the id before one.
 func before(id ident.TaskID) ident.TaskID {
-	out := lastID
-	binary.BigEndian.PutUint32(out[:4], binary.BigEndian.Uint32(id[:4])-1)
-	return out
+	for i := len(id) - 1; i >= 0; i-- {
+		id[i]--
+		if id[i] != 0xff {
+			break
+		}
+	}
+	return id
 }
 
 // compare puts marks in the order of the list.
@@ -273,7 +277,7 @@ func (s *search) read(ctx context.Context, rows int) error {
 	}
 	namespaces, states, after := make([]string, len(runs)), make([]string, len(runs)), make([]ident.TaskID, len(runs))
 	for i, g := range runs {
-		namespaces[i], states[i], after[i] = g.namespace, g.state, s.from(g)
+		namespaces[i], states[i], after[i] = g.namespace, g.state, s.within(s.from(g))
 	}
 	read, err := s.l.tx.Query(ctx, s.way(sqlWalkStates), append(s.l.selection(), int64(rows), namespaces, states, after)...)
 	if err != nil {
@@ -303,6 +307,19 @@ func (s *search) from(g *leg) ident.TaskID {
 		return lastID
 	}
 	return g.after.ID
+}
+
+// within returns where a run begins that is read after an id: not before the
+// bounds of the list.
+func (s *search) within(after ident.TaskID) ident.TaskID {
+	switch since := s.l.since; {
+	case !s.l.page.Ascending && bytes.Compare(s.l.before[:], after[:]) < 0:
+		return s.l.before
+	case s.l.page.Ascending && bytes.Compare(since[:], after[:]) > 0:
+		return before(since) // since itself is in
+	default:
+		return after
+	}
 }
 
 // gathering is a row that gathered makes.

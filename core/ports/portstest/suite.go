@@ -80,6 +80,8 @@ func Run(t *testing.T, open func(*testing.T) Harness) {
 		"templates are found by name, by id and in a list":  findTemplates,
 		"disabled versions are told, and known as such":     disabledTemplates,
 		"failures and waits are kept, and values not in it": failuresKept,
+		"lists have what their filters select, in order":    lists,
+		"lists by the text of an error":                     listsByError,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
