@@ -81,7 +81,8 @@ func Run(ctx context.Context, o Options) error {
 // Main is Run for a program's main: flags from the command line, an orderly stop
 // on the first interrupt or termination signal, an immediate one on the second.
 // It returns the exit code. With "check" as the first argument it looks through
-// the database instead; see docs/operations.md.
+// the database instead, and with "keys" it manages API keys; see
+// docs/operations.md and docs/security-keys.md.
 func Main(o Options) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -91,6 +92,9 @@ func Main(o Options) int {
 	}()
 	if len(os.Args) > 1 && os.Args[1] == checkCommand {
 		return check(ctx, append(slices.Clone(o.Args), os.Args[2:]...), os.Stdout, os.Stderr)
+	}
+	if len(os.Args) > 1 && os.Args[1] == keysCommand {
+		return keys(ctx, append(slices.Clone(o.Args), os.Args[2:]...), os.Stdout, os.Stderr)
 	}
 	o.Args = append(slices.Clone(o.Args), os.Args[1:]...)
 	err := Run(ctx, o)
@@ -172,9 +176,10 @@ unless it is given one.
 
 Usage: %s [flags]
        %s check [flags]   looks through the database for what cannot be
+       %s keys …          manages API keys
 
 Flags:
-`, program(), program(), program())
+`, program(), program(), program(), program())
 	for _, f := range configuration.Flags() {
 		printFlag(w, f)
 	}

@@ -19,7 +19,7 @@ var reading = []string{"Get", "List", "Check", "Watch", "Explain", "Validate"}
 
 // recorded are operations that change something and have records of their own:
 // a task tells who created it.
-var recorded = map[Operation]bool{CreateTask: true}
+var recorded = map[Operation]bool{CreateTask: true, "CreateTasks": true}
 
 // Changes reports whether the audit log has a row of each time that somebody
 // asks for the operation. An operation counts as a change unless its name says
