@@ -105,7 +105,7 @@ func health() *app.Health {
 	return app.NewHealth(func() app.HealthInfo { return app.HealthInfo{} })
 }
 
-func openREST(t *testing.T, a *application) http.Handler {
+func openREST(t *testing.T, a httpapi.Service) http.Handler {
 	t.Helper()
 	door, err := httpapi.New(httpapi.Config{RequestTimeout: time.Minute, MaxBodyBytes: 1 << 20}, a, health(), auth.New(nil, ""),
 		http.NotFoundHandler(), slog.New(slog.DiscardHandler))
@@ -113,7 +113,7 @@ func openREST(t *testing.T, a *application) http.Handler {
 	return door.Handler()
 }
 
-func openGRPC(t *testing.T, a *application) *grpc.ClientConn {
+func openGRPC(t *testing.T, a grpcapi.Service) *grpc.ClientConn {
 	t.Helper()
 	rpc := grpcapi.New(grpcapi.Config{
 		Host: "127.0.0.1", MaxStreams: 10, MaxMessageBytes: 1 << 20, KeepaliveInterval: time.Minute, KeepaliveTimeout: time.Minute,
