@@ -2,7 +2,9 @@ package http
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,6 +73,19 @@ var totals = map[string]ports.TotalMode{
 	"none": ports.NoTotal, "estimate": ports.CheapTotal, "exact": ports.ExactTotal,
 }
 
+// directions say whether the oldest come first.
+var directions = map[string]bool{"asc": true, "desc": false}
+
+// choice reads one of a few words.
+func choice[V any](field, word string, among map[string]V) (V, error) {
+	v, ok := among[word]
+	if !ok {
+		return v, fault.In(field, fault.CodeInvalidField, "%s is none of %s", field,
+			strings.Join(slices.Sorted(maps.Keys(among)), ", "))
+	}
+	return v, nil
+}
+
 func registerLists(a *api, s Service) {
 	register(a, app.ListTasks, func(ctx context.Context, in *listInput) (*listOutput, error) {
 		return listTasks(ctx, s, in)
@@ -85,9 +100,15 @@ func listTasks(ctx context.Context, s Service, in *listInput) (*listOutput, erro
 	if in.Page > math.MaxUint32 {
 		return nil, fault.In("page", fault.CodeInvalidField, "page is too large, want at most %d", uint32(math.MaxUint32))
 	}
-	p := ports.TaskPage{
-		Order: orders[in.Sort], Ascending: in.Direction == "asc", Total: totals[in.Total],
-		Limit: in.PerPage, Skip: int(in.Page-1) * in.PerPage,
+	p := ports.TaskPage{Limit: in.PerPage, Skip: int(in.Page-1) * in.PerPage}
+	if p.Order, err = choice("sort", in.Sort, orders); err != nil {
+		return nil, err
+	}
+	if p.Ascending, err = choice("direction", in.Direction, directions); err != nil {
+		return nil, err
+	}
+	if p.Total, err = choice("total", in.Total, totals); err != nil {
+		return nil, err
 	}
 	number, known := in.Page, app.Page{Total: -1}
 	if in.Cursor != "" {

@@ -21,7 +21,7 @@ const listed = `
   and ($12::timestamptz is null or t.completed_at >= $12)
   and ($13::timestamptz is null or t.completed_at < $13)
   and ($14::text is null
-    or t.open > 0 and exists (
+    or (t.failed > 0 or t.retrying > 0 or t.state = 'error') and exists (
       select from tasker.workflow_steps s
       where s.task_id = t.task_id and s.state in ('error', 'waiting_for_retry')
         and (s.failure->>'message' ilike $14 or s.failure->>'error_type' ilike $14) offset 0)

@@ -26,7 +26,8 @@ type search struct {
 	exact bool           // all that is read is selected
 	end   ports.TaskMark // the legs end here, and the list goes on; zero for not
 	spent int            // tasks looked at
-	turn  int            // how much the last turn could look at
+	turn  int            // how much the last turn could look at,
+	rows  int            // and of each leg
 }
 
 // leg is one way through the tables.
@@ -214,20 +215,17 @@ const (
 	firstTurn = 1_000
 	chunk     = 20_000
 	leastRows = 8 // of a leg
+	denser    = 8 // times as many as of a run are read of a leg that has all namespaces
+	scattered = 4 // times the cost of a task whose neighbours are not looked at
 )
 
 // run goes on until so many are settled, or that much was looked at. It tells
 // whether all that there is has been found.
 func (s *search) run(ctx context.Context, want, budget int) (done bool, err error) {
 	for {
-		live := 0
-		for _, g := range s.legs {
-			if !g.ended {
-				live++
-			}
-		}
+		live := slices.DeleteFunc(slices.Clone(s.legs), func(g *leg) bool { return g.ended })
 		switch {
-		case live == 0:
+		case len(live) == 0:
 			return s.end.IsZero(), nil
 		case s.spent >= budget || s.turn > 0 && len(s.settled()) >= want:
 			return false, nil
@@ -238,25 +236,28 @@ func (s *search) run(ctx context.Context, want, budget int) (done bool, err erro
 			if rows, s.turn = 4*min(want, chunk), firstTurn; s.exact {
 				rows = min(want, chunk)
 			}
-			if live == 1 {
+			if len(live) == 1 {
 				s.turn = max(s.turn, rows)
 			}
 		} else {
 			s.turn = min(4*s.turn, chunk)
 		}
-		rows = min(rows, max(leastRows, s.turn/live))
-		if err := s.read(ctx, max(1, min(rows, (budget-s.spent)/live))); err != nil {
+		rows = min(rows, max(leastRows, s.turn/len(live)))
+		if s.rows > 0 && len(s.legs) > 1 {
+			rows = min(rows, 4*s.rows) // a run is read beyond its end
+		}
+		s.rows = rows
+		if err := s.read(ctx, live, max(1, min(rows, (budget-s.spent)/len(live)))); err != nil {
 			return false, err
 		}
 	}
 }
 
-// read reads on by so many rows along every leg.
-func (s *search) read(ctx context.Context, rows int) error {
+// read reads on by so many rows along each of these legs.
+func (s *search) read(ctx context.Context, legs []*leg, rows int) error {
 	var runs []*leg
-	for _, g := range s.legs {
+	for _, g := range legs {
 		switch {
-		case g.ended:
 		case g.state != "":
 			runs = append(runs, g)
 		default:
@@ -264,12 +265,16 @@ func (s *search) read(ctx context.Context, rows int) error {
 			if s.l.page.Order != ports.ByCreation {
 				at = instant(g.after.At)
 			}
-			args := append(s.l.selection(), int64(rows), at, s.from(g))
+			more := rows
+			if len(s.legs) > 1 {
+				more = min(chunk, denser*rows)
+			}
+			args := append(s.l.selection(), int64(more), at, s.from(g))
 			var r gathering
 			if err := s.l.tx.QueryRow(ctx, s.way(g.sql), append(args, g.args...)...).Scan(r.fields()...); err != nil {
 				return err
 			}
-			s.take(g, &r, rows)
+			s.take(g, &r, more)
 		}
 	}
 	if len(runs) == 0 {
@@ -334,7 +339,9 @@ type gathering struct {
 func (r *gathering) fields() []any { return []any{&r.read, &r.ids, &r.times, &r.last, &r.lastAt} }
 
 func (s *search) take(g *leg, r *gathering, rows int) {
-	s.spent += r.read
+	if s.spent += r.read; g.state != "" || g.sql == sqlWalkLetters {
+		s.spent += (scattered - 1) * r.read
+	}
 	for i, id := range r.ids {
 		s.found = append(s.found, s.mark(id, r.times[i]))
 	}
