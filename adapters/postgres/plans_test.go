@@ -95,6 +95,29 @@ func TestReadsUseIndexes(t *testing.T) {
 				page(t, ports.TaskFilter{Namespace: "ns03", Name: "a", Version: "1.0.0"}, ports.TaskPage{Total: ports.CheapTotal})
 			}, "tasks_by_state", true,
 		},
+		"by completion": {
+			func(t *testing.T) {
+				page(t, ports.TaskFilter{Initiator: "seed"}, ports.TaskPage{Order: ports.ByCompletion, Total: ports.CheapTotal})
+			}, "tasks_ended", false,
+		},
+		"by the last change": {
+			func(t *testing.T) { page(t, ports.TaskFilter{}, ports.TaskPage{Order: ports.ByUpdate}) }, "tasks_ended", false,
+		},
+		"a state that no task is in": {
+			func(t *testing.T) {
+				got, err := f.Tasks(t.Context(), ports.TaskFilter{States: []task.State{task.WaitingForRetry}}, ports.TaskPage{Limit: 25})
+				require.NoError(t, err)
+				require.Empty(t, got.Tasks)
+			}, "tasks_by_state", false,
+		},
+		"a correlation": {
+			func(t *testing.T) {
+				id := uuid.NullUUID{UUID: uuid.New(), Valid: true}
+				got, err := f.Tasks(t.Context(), ports.TaskFilter{CorrelationID: id}, ports.TaskPage{Limit: 25})
+				require.NoError(t, err)
+				require.Empty(t, got.Tasks)
+			}, "tasks_correlated", false,
+		},
 		"a task": {
 			func(t *testing.T) {
 				_, _, err := f.Task(t.Context(), middle)
@@ -150,7 +173,11 @@ func (f *fixture) explain(t *testing.T, mode string, sent []statement) string {
 		for j, arg := range s.args {
 			args, places = append(args, literal(arg)), append(places, fmt.Sprintf("$%d", j+1))
 		}
-		rows, err := conn.Query(t.Context(), fmt.Sprintf("explain execute s%d (%s)", i, strings.Join(places, ", ")), args...)
+		given := ""
+		if len(places) > 0 {
+			given = "(" + strings.Join(places, ", ") + ")"
+		}
+		rows, err := conn.Query(t.Context(), fmt.Sprintf("explain execute s%d %s", i, given), args...)
 		require.NoError(t, err)
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
