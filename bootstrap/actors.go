@@ -19,6 +19,7 @@ import (
 // Names of the actors, in metrics and logs.
 const (
 	taskRequestActor     = "task_request"
+	taskBatchActor       = "task_batch"
 	stepEnqueuerActor    = "step_enqueuer"
 	resultProcessorActor = "result_processor"
 	taskFinalizerActor   = "task_finalizer"
@@ -36,6 +37,26 @@ var taskRequestModule = fx.Module(taskRequestActor,
 	}),
 	fx.Invoke(running[*app.Requests]),
 )
+
+// Batches are large, and each is a transaction: few of them wait.
+const batchMailbox = 16
+
+var taskBatchModule = fx.Module(taskBatchActor,
+	fx.Provide(func(e *orchestrate.Engine, cfg *configuration.Config, m *telemetry.Metrics, log *slog.Logger) *app.Batches {
+		c := actorConfig(taskBatchActor, cfg, batchMailbox)
+		c.Patience, c.MaxBatch = callerPatience, 1
+		return actor.New(c, &orchestrate.TaskBatch{TaskRequest: orchestrate.TaskRequest{Engine: e}}, sizeOfBatch, m, log)
+	}),
+	fx.Invoke(running[*app.Batches]),
+)
+
+func sizeOfBatch(subs []plan.Submission) int {
+	size := 0
+	for i := range subs {
+		size += sizeOfSubmission(subs[i])
+	}
+	return size
+}
 
 var stepEnqueuerModule = fx.Module(stepEnqueuerActor,
 	fx.Provide(func(e *orchestrate.Engine, cfg *configuration.Config, m *telemetry.Metrics, log *slog.Logger) *orchestrate.Enqueuer {

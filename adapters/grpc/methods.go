@@ -10,13 +10,20 @@ import (
 // methods says which operation each method is. What is of the contract and not
 // here is not built yet, and answers UNIMPLEMENTED.
 var methods = map[string]app.Operation{
-	taskerv1.TaskService_CreateTask_FullMethodName:            app.CreateTask,
-	taskerv1.TaskService_GetTask_FullMethodName:               app.GetTask,
-	taskerv1.TaskService_ListTasks_FullMethodName:             app.ListTasks,
-	taskerv1.TaskService_CancelTask_FullMethodName:            app.CancelTask,
-	taskerv1.TaskService_StreamTaskStatus_FullMethodName:      app.WatchTask,
-	taskerv1.TaskService_GetTaskSummary_FullMethodName:        app.GetTaskSummary,
-	taskerv1.TaskService_GetTaskContext_FullMethodName:        app.GetTaskContext,
+	taskerv1.TaskService_CreateTask_FullMethodName:           app.CreateTask,
+	taskerv1.TaskService_GetTask_FullMethodName:              app.GetTask,
+	taskerv1.TaskService_ListTasks_FullMethodName:            app.ListTasks,
+	taskerv1.TaskService_CancelTask_FullMethodName:           app.CancelTask,
+	taskerv1.TaskService_StreamTaskStatus_FullMethodName:     app.WatchTask,
+	taskerv1.TaskService_GetTaskSummary_FullMethodName:       app.GetTaskSummary,
+	taskerv1.TaskService_GetTaskContext_FullMethodName:       app.GetTaskContext,
+	taskerv1.BatchService_CreateTasks_FullMethodName:         app.CreateTasks,
+	taskerv1.BatchService_CancelTasks_FullMethodName:         app.CancelTasks,
+	taskerv1.BatchService_RetryTasks_FullMethodName:          app.RetryTasks,
+	taskerv1.BatchService_ListBulkOperations_FullMethodName:  app.ListBulkOperations,
+	taskerv1.BatchService_GetBulkOperation_FullMethodName:    app.GetBulkOperation,
+	taskerv1.BatchService_CancelBulkOperation_FullMethodName: app.CancelBulkOperation,
+
 	taskerv1.StepService_GetStep_FullMethodName:               app.GetStep,
 	taskerv1.StepService_ListSteps_FullMethodName:             app.ListSteps,
 	taskerv1.StepService_ResolveStep_FullMethodName:           app.ResolveStep,

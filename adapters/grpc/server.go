@@ -44,6 +44,8 @@ type Config struct {
 type Service interface {
 	app.TaskOperations
 	app.WatchOperations
+	app.FollowOperations
+	app.BatchOperations
 	app.StepOperations
 	app.PauseOperations
 	app.TemplateOperations
@@ -91,6 +93,7 @@ func New(cfg Config, s Service, h Health, auth Authenticator, log *slog.Logger) 
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPingGap, PermitWithoutStream: true}),
 	)...)
 	g.register(server, &taskerv1.TaskService_ServiceDesc, &tasks{service: s})
+	g.register(server, &taskerv1.BatchService_ServiceDesc, &batches{service: s})
 	g.register(server, &taskerv1.StepService_ServiceDesc, &steps{service: s})
 	g.register(server, &taskerv1.TemplateService_ServiceDesc, &templates{service: s})
 	g.register(server, &taskerv1.DlqService_ServiceDesc, &letters{service: s})

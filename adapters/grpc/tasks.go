@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -21,27 +20,11 @@ const defaultInitiator = "grpc"
 
 // CreateTask implements taskerv1.TaskServiceServer.
 func (d *tasks) CreateTask(ctx context.Context, in *taskerv1.CreateTaskRequest) (*taskerv1.CreateTaskResponse, error) {
-	doc, err := document("context", in.GetContext())
+	r, err := createRequest("", in)
 	if err != nil {
 		return nil, err
 	}
-	initiator := in.GetInitiator()
-	if initiator == "" {
-		initiator = defaultInitiator
-	}
-	var startAt, deadline time.Time
-	if err := timeOf("start_at", in.GetStartAt(), &startAt); err != nil {
-		return nil, err
-	}
-	if err := timeOf("deadline", in.GetDeadline(), &deadline); err != nil {
-		return nil, err
-	}
-	t, err := d.service.CreateTask(ctx, app.CreateRequest{
-		Name: in.GetName(), Namespace: in.GetNamespace(), Version: in.GetVersion(), Context: doc,
-		Initiator: initiator, SourceSystem: in.GetSourceSystem(), Reason: in.GetReason(), Tags: in.GetTags(),
-		Priority: in.GetPriority(), CorrelationID: in.GetCorrelationId(), ParentCorrelationID: in.GetParentCorrelationId(),
-		IdempotencyKey: in.GetIdempotencyKey(), StartAt: startAt, Delay: app.Seconds(in.GetDelaySeconds()), Deadline: deadline, OnDuplicate: in.GetOnDuplicate(),
-	})
+	t, err := d.service.CreateTask(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +36,28 @@ func (d *tasks) CreateTask(ctx context.Context, in *taskerv1.CreateTaskRequest) 
 		given = &structpb.Struct{}
 	}
 	return &taskerv1.CreateTaskResponse{Task: toTaskWith(&t, given)}, nil
+}
+
+// createRequest reads what a task is to be; prefix stands before the names of
+// fields.
+func createRequest(prefix string, in *taskerv1.CreateTaskRequest) (app.CreateRequest, error) {
+	doc, err := document(prefix+"context", in.GetContext())
+	if err != nil {
+		return app.CreateRequest{}, err
+	}
+	r := app.CreateRequest{
+		Name: in.GetName(), Namespace: in.GetNamespace(), Version: in.GetVersion(), Context: doc,
+		Initiator: in.GetInitiator(), SourceSystem: in.GetSourceSystem(), Reason: in.GetReason(), Tags: in.GetTags(),
+		Priority: in.GetPriority(), CorrelationID: in.GetCorrelationId(), ParentCorrelationID: in.GetParentCorrelationId(),
+		IdempotencyKey: in.GetIdempotencyKey(), Delay: app.Seconds(in.GetDelaySeconds()), OnDuplicate: in.GetOnDuplicate(),
+	}
+	if r.Initiator == "" {
+		r.Initiator = defaultInitiator
+	}
+	if err := timeOf(prefix+"start_at", in.GetStartAt(), &r.StartAt); err != nil {
+		return r, err
+	}
+	return r, timeOf(prefix+"deadline", in.GetDeadline(), &r.Deadline)
 }
 
 // GetTask implements taskerv1.TaskServiceServer.

@@ -44,6 +44,8 @@ func newHandler(cfg Config, s Service, health *app.Health, auth Authenticator, m
 	mux := http.NewServeMux()
 	a := &api{API: humago.New(mux, configOf(auth)), cfg: cfg, auth: auth, changes: s}
 	registerTasks(a, s)
+	registerEvents(a, s)
+	registerBatches(a, s)
 	registerManagement(a, s)
 	registerExplain(a, s)
 	registerSteps(a, s)

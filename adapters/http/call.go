@@ -23,6 +23,8 @@ type call struct {
 	log         *slog.Logger
 	principal   access.Principal // set before the body is read
 	certificate string           // whose the client presented; empty for none
+	client      context.Context  //nolint:containedctx // ends when the client is gone, whatever the request's time
+	connection  *http.ResponseController
 }
 
 type callKey struct{}
@@ -81,8 +83,9 @@ func frame(cfg Config, log *slog.Logger, next http.Handler) http.Handler {
 		ctx := app.WithRequestID(context.WithValue(r.Context(), callKey{}, c), c.id)
 		ctx, cancel := context.WithTimeout(ctx, cfg.RequestTimeout)
 		defer cancel()
-		r = r.WithContext(ctx)
 		w := &recorder{ResponseWriter: out}
+		c.client, c.connection = r.Context(), http.NewResponseController(w)
+		r = r.WithContext(ctx)
 		defer func() {
 			if p := recover(); p != nil {
 				panicked(w, r, c, p)

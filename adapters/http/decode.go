@@ -38,7 +38,12 @@ type CreateTaskBody struct {
 // now.
 func decodeCreate(body []byte) (app.CreateRequest, []string, error) {
 	var r app.CreateRequest
-	unknown, err := readObject(body, fields{
+	unknown, err := readObject(body, createFields(&r))
+	return r, unknown, err
+}
+
+func createFields(r *app.CreateRequest) fields {
+	return fields{
 		"name": text(&r.Name), "namespace": text(&r.Namespace), "version": text(&r.Version),
 		"context": asIs(&r.Context), "options": asIs(&r.Options),
 		"initiator": text(&r.Initiator), "source_system": text(&r.SourceSystem), "reason": text(&r.Reason),
@@ -48,8 +53,7 @@ func decodeCreate(body []byte) (app.CreateRequest, []string, error) {
 		"requested_at": moment(&r.RequestedAt), "start_at": moment(&r.StartAt), "deadline": moment(&r.Deadline),
 		"priority":      func(path string, raw json.RawMessage) error { return readInt32(path, raw, &r.Priority) },
 		"delay_seconds": delaySeconds(&r.Delay),
-	})
-	return r, unknown, err
+	}
 }
 
 // delaySeconds reads a number of seconds; what is too large for a time is the

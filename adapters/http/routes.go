@@ -40,7 +40,7 @@ const (
 )
 
 // routes is the whole surface.
-var routes = merge(coreRoutes, operatorRoutes, deadLetterRoutes, reportRoutes, securityRoutes)
+var routes = merge(coreRoutes, batchRoutes, operatorRoutes, deadLetterRoutes, reportRoutes, securityRoutes)
 
 func merge(parts ...map[app.Operation]route) map[app.Operation]route {
 	all := map[app.Operation]route{}
@@ -127,10 +127,10 @@ var tags = []*huma.Tag{
 	{Name: "templates", Description: "What workflows there are."},
 	{Name: "pauses", Description: "What is held back."},
 	{Name: "dlq", Description: "Dead letters: tasks that need a person."},
-	{Name: "security", Description: "API keys, and who changed what."},
-	{Name: "health", Description: "How the server is. No credentials are asked for."},
 	{Name: "analytics", Description: "How tasks and steps have been doing."},
 	{Name: "config", Description: "The settings of the server, without secrets."},
+	{Name: "security", Description: "API keys, and who changed what."},
+	{Name: "health", Description: "How the server is. No credentials are asked for."},
 }
 
 const description = `Runs workflows: directed graphs of steps, kept in PostgreSQL.

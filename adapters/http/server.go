@@ -23,6 +23,7 @@ type Config struct {
 	Host           string        // empty for all addresses
 	Port           int           // 0 for any free one
 	RequestTimeout time.Duration // of the whole request; then 408
+	MaxWait        time.Duration // of requests that wait for a task; 0 for 60 s
 	MaxBodyBytes   int64         // of a request; more is 413
 
 	TLS            *tls.Config                      // nil for none
@@ -34,6 +35,8 @@ type Config struct {
 // Service is what the door asks the application for.
 type Service interface {
 	app.TaskOperations
+	app.FollowOperations
+	app.BatchOperations
 	app.StepOperations
 	app.PauseOperations
 	app.TemplateOperations

@@ -11,7 +11,13 @@ import (
 
 type createInput struct {
 	IdempotencyKey string `header:"Idempotency-Key" doc:"The same as idempotency_key in the body." maxLength:"255"`
-	RawBody        []byte `contentType:"application/json"`
+	WaitQuery
+	RawBody []byte `contentType:"application/json"`
+}
+
+type getTaskInput struct {
+	UUID string `path:"uuid" format:"uuid" doc:"The task."`
+	WaitQuery
 }
 
 type createOutput struct {
@@ -40,9 +46,20 @@ func registerTasks(a *api, s Service) {
 			}
 			r.IdempotencyKey = in.IdempotencyKey
 		}
+		longest, until, err := in.wait(a.cfg.MaxWait)
+		if err != nil {
+			return nil, err
+		}
 		t, err := s.CreateTask(ctx, r)
 		if err != nil {
 			return nil, err
+		}
+		if longest > 0 {
+			// It was created, whatever becomes of the wait.
+			if later, err := a.await(ctx, s, t.ID, longest, until); err == nil {
+				later.Existed = t.Existed
+				t = later
+			}
 		}
 		status := http.StatusCreated
 		if t.Existed {
@@ -52,12 +69,21 @@ func registerTasks(a *api, s Service) {
 			Status: status, Location: "/v1/tasks/" + t.ID.String(), UnknownFields: unknownNames(unknown), Body: taskResponse(&t),
 		}, nil
 	})
-	register(a, app.GetTask, func(ctx context.Context, in *taskInput) (*taskOutput, error) {
+	register(a, app.GetTask, func(ctx context.Context, in *getTaskInput) (*taskOutput, error) {
 		id, err := taskID(in.UUID)
 		if err != nil {
 			return nil, err
 		}
-		t, err := s.GetTask(ctx, id)
+		longest, until, err := in.wait(a.cfg.MaxWait)
+		if err != nil {
+			return nil, err
+		}
+		var t app.Task
+		if longest > 0 {
+			t, err = a.await(ctx, s, id, longest, until)
+		} else {
+			t, err = s.GetTask(ctx, id)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -42,6 +42,7 @@ type Database struct {
 	templates  []ports.StoredTemplate // by id, which counts from 1
 	letters    map[deadletter.EntryID]letterRow
 	resumes    map[uuid.UUID]ports.BulkResume
+	bulk       map[uuid.UUID]ports.BulkOperation
 	pauses     map[pauseKey]ports.Pause
 	aside      map[job]plan.Queue // jobs that a claim set aside for a pause
 	disabled   map[task.Name]ports.Hold
@@ -54,7 +55,7 @@ func New(clock func() time.Time) *Database {
 		tasks: map[ident.TaskID]taskRow{}, steps: map[ident.StepRef]stepRow{},
 		identities: map[plan.Identity]ident.TaskID{}, jobs: map[plan.Queue][]job{},
 		disabled: map[task.Name]ports.Hold{}, pauses: map[pauseKey]ports.Pause{}, aside: map[job]plan.Queue{},
-		letters: map[deadletter.EntryID]letterRow{}, resumes: map[uuid.UUID]ports.BulkResume{},
+		letters: map[deadletter.EntryID]letterRow{}, resumes: map[uuid.UUID]ports.BulkResume{}, bulk: map[uuid.UUID]ports.BulkOperation{},
 		taskLog: map[ident.TaskID][]TaskTransition{}, stepLog: map[ident.TaskID][]StepTransition{},
 	}
 }

@@ -23,11 +23,11 @@ var _ ports.Analytics = (*Store)(nil)
 // all of it, weighted by how dense its tasks lie. Where tasks come in bursts that
 // is rough, so they are counted as well, as far as that is cheap.
 const (
-	exactTasks = 3_000
-	exactSteps = 9_000
-	cuts       = 64
-	perSlice   = 30
-	countTasks = 50_000 // so many are counted, more are estimated
+	exactTasks = 2_000
+	exactSteps = 6_000
+	cuts       = 60
+	perSlice   = 20
+	countTasks = 20_000 // so many are counted, more are estimated
 )
 
 var (

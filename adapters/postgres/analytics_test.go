@@ -153,7 +153,7 @@ func TestManyTasksAreSampled(t *testing.T) {
 		ts = append(ts, workflow(t, fmt.Sprintf("ns%02d", i), "a", "1.0.0", "x", "y"))
 	}
 	f.register(t, ts...)
-	const n = 30_000 // one each 10 ms, from an hour ago
+	const n = 15_000 // one each 10 ms, from an hour ago
 	f.exec(t, seedTasks, n)
 	f.exec(t, "vacuum analyze tasker.tasks, tasker.workflow_steps")
 	var got ports.Tally

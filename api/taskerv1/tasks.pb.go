@@ -942,7 +942,10 @@ type StreamTaskStatusRequest struct {
 	// The task's id.
 	TaskUuid string `protobuf:"bytes,1,opt,name=task_uuid,json=taskUuid,proto3" json:"task_uuid,omitempty"`
 	// Whether changes of steps are wanted as well.
-	IncludeSteps  bool `protobuf:"varint,2,opt,name=include_steps,json=includeSteps,proto3" json:"include_steps,omitempty"`
+	IncludeSteps bool `protobuf:"varint,2,opt,name=include_steps,json=includeSteps,proto3" json:"include_steps,omitempty"`
+	// event_id of the last update that was received: the stream goes on after it,
+	// on whichever server. Beyond the original contract.
+	After         *string `protobuf:"bytes,110,opt,name=after,proto3,oneof" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -991,6 +994,13 @@ func (x *StreamTaskStatusRequest) GetIncludeSteps() bool {
 	return false
 }
 
+func (x *StreamTaskStatusRequest) GetAfter() string {
+	if x != nil && x.After != nil {
+		return *x.After
+	}
+	return ""
+}
+
 // TaskStatusUpdate is one change of a watched task.
 type TaskStatusUpdate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1003,7 +1013,10 @@ type TaskStatusUpdate struct {
 	// The step that changed.
 	StepUpdate *StepUpdate `protobuf:"bytes,4,opt,name=step_update,json=stepUpdate,proto3,oneof" json:"step_update,omitempty"`
 	// What went wrong.
-	ErrorMessage  *string `protobuf:"bytes,5,opt,name=error_message,json=errorMessage,proto3,oneof" json:"error_message,omitempty"`
+	ErrorMessage *string `protobuf:"bytes,5,opt,name=error_message,json=errorMessage,proto3,oneof" json:"error_message,omitempty"`
+	// Where in the task's history this is, for after; only with include_steps or
+	// after. Beyond the original contract.
+	EventId       *string `protobuf:"bytes,110,opt,name=event_id,json=eventId,proto3,oneof" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1069,6 +1082,13 @@ func (x *TaskStatusUpdate) GetStepUpdate() *StepUpdate {
 func (x *TaskStatusUpdate) GetErrorMessage() string {
 	if x != nil && x.ErrorMessage != nil {
 		return *x.ErrorMessage
+	}
+	return ""
+}
+
+func (x *TaskStatusUpdate) GetEventId() string {
+	if x != nil && x.EventId != nil {
+		return *x.EventId
 	}
 	return ""
 }
@@ -2644,10 +2664,12 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\x15GetTaskContextRequest\x12\x1b\n" +
 	"\ttask_uuid\x18\x01 \x01(\tR\btaskUuid\"J\n" +
 	"\x16GetTaskContextResponse\x120\n" +
-	"\acontext\x18\x01 \x01(\v2\x16.tasker.v1.TaskContextR\acontext\"[\n" +
+	"\acontext\x18\x01 \x01(\v2\x16.tasker.v1.TaskContextR\acontext\"\x80\x01\n" +
 	"\x17StreamTaskStatusRequest\x12\x1b\n" +
 	"\ttask_uuid\x18\x01 \x01(\tR\btaskUuid\x12#\n" +
-	"\rinclude_steps\x18\x02 \x01(\bR\fincludeSteps\"\x94\x04\n" +
+	"\rinclude_steps\x18\x02 \x01(\bR\fincludeSteps\x12\x19\n" +
+	"\x05after\x18n \x01(\tH\x00R\x05after\x88\x01\x01B\b\n" +
+	"\x06_after\"\xc1\x04\n" +
 	"\x10TaskStatusUpdate\x12G\n" +
 	"\vupdate_type\x18\x01 \x01(\x0e2&.tasker.v1.TaskStatusUpdate.UpdateTypeR\n" +
 	"updateType\x128\n" +
@@ -2656,7 +2678,8 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"task_state\x18\x03 \x01(\x0e2\x14.tasker.v1.TaskStateH\x00R\ttaskState\x88\x01\x01\x12;\n" +
 	"\vstep_update\x18\x04 \x01(\v2\x15.tasker.v1.StepUpdateH\x01R\n" +
 	"stepUpdate\x88\x01\x01\x12(\n" +
-	"\rerror_message\x18\x05 \x01(\tH\x02R\ferrorMessage\x88\x01\x01\"\xaa\x01\n" +
+	"\rerror_message\x18\x05 \x01(\tH\x02R\ferrorMessage\x88\x01\x01\x12\x1e\n" +
+	"\bevent_id\x18n \x01(\tH\x03R\aeventId\x88\x01\x01\"\xaa\x01\n" +
 	"\n" +
 	"UpdateType\x12\x1b\n" +
 	"\x17UPDATE_TYPE_UNSPECIFIED\x10\x00\x12!\n" +
@@ -2666,7 +2689,8 @@ const file_tasker_v1_tasks_proto_rawDesc = "" +
 	"\x16UPDATE_TYPE_TASK_ERROR\x10\x04B\r\n" +
 	"\v_task_stateB\x0e\n" +
 	"\f_step_updateB\x10\n" +
-	"\x0e_error_message\"\x83\x01\n" +
+	"\x0e_error_messageB\v\n" +
+	"\t_event_id\"\x83\x01\n" +
 	"\n" +
 	"StepUpdate\x12\x1b\n" +
 	"\tstep_uuid\x18\x01 \x01(\tR\bstepUuid\x12\x12\n" +
@@ -2973,6 +2997,7 @@ func file_tasker_v1_tasks_proto_init() {
 	file_tasker_v1_tasks_proto_msgTypes[4].OneofWrappers = []any{}
 	file_tasker_v1_tasks_proto_msgTypes[6].OneofWrappers = []any{}
 	file_tasker_v1_tasks_proto_msgTypes[7].OneofWrappers = []any{}
+	file_tasker_v1_tasks_proto_msgTypes[10].OneofWrappers = []any{}
 	file_tasker_v1_tasks_proto_msgTypes[11].OneofWrappers = []any{}
 	file_tasker_v1_tasks_proto_msgTypes[13].OneofWrappers = []any{}
 	file_tasker_v1_tasks_proto_msgTypes[14].OneofWrappers = []any{}

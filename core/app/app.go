@@ -47,6 +47,8 @@ type Parts struct {
 	*Security
 
 	Requests   *Requests
+	Batches    *Batches
+	Bulk       ports.BulkOperations
 	Enqueuer   *Enqueuer
 	Finalizer  *Finalizer
 	Catalog    *catalog.Catalog

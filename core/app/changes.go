@@ -99,6 +99,7 @@ const (
 	targetNamespace  = "namespace"
 	targetDeadLetter = "dead_letter"
 	targetResume     = "resume"
+	targetBulk       = "bulk_operation"
 	targetKey        = "key"
 )
 

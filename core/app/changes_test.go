@@ -79,6 +79,18 @@ func changing(id ident.TaskID, entry deadletter.EntryID) map[app.Operation]func(
 			_, err := a.CancelResume(ctx, uuid.NewString(), "b", "why")
 			return err
 		},
+		app.CancelTasks: func(ctx context.Context, a *app.Application) error {
+			_, err := a.CancelTasks(ctx, app.BulkRequest{Why: "why", DryRun: true})
+			return err
+		},
+		app.RetryTasks: func(ctx context.Context, a *app.Application) error {
+			_, err := a.RetryTasks(ctx, app.BulkRequest{Why: "why"})
+			return err
+		},
+		app.CancelBulkOperation: func(ctx context.Context, a *app.Application) error {
+			_, err := a.CancelBulkOperation(ctx, uuid.NewString(), "b", "why")
+			return err
+		},
 		app.CreateKey: func(ctx context.Context, a *app.Application) error {
 			_, err := a.CreateKey(ctx, app.NewKey{Name: "k", Roles: []string{access.Viewer}})
 			return err

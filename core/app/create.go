@@ -77,9 +77,7 @@ func (a *Application) CreateTask(ctx context.Context, r CreateRequest) (Task, er
 		return t, err
 	}
 	if !got.Existing.IsZero() {
-		return Task{}, fault.New(fault.CodeTaskExists,
-			"a task with this identity already exists: %s; vary the context or give an idempotency_key of its own", got.Existing).
-			With("task_uuid", got.Existing.String())
+		return Task{}, taskExists(got.Existing)
 	}
 	if got.Task == nil { // a commit of unknown outcome that had succeeded
 		return a.GetTask(ctx, s.ID)

@@ -52,9 +52,11 @@ func newKit(t *testing.T) *kit {
 	finalizer := running(t, actor.New(config("finalizer"), &orchestrate.TaskFinalizer{Engine: engine}, func(plan.Ending) int { return 1 }, deaf{}, log))
 	k.results = running(t, actor.New(config("results"), &orchestrate.ResultProcessor{Engine: engine}, func(step.Result) int { return 1 }, deaf{}, log))
 	k.Application = app.New(app.Parts{
+		Batches: running(t, actor.New(actor.Config{Name: "batches", Capacity: 4, MaxBatch: 1, MaxBytes: 1 << 20},
+			&orchestrate.TaskBatch{TaskRequest: orchestrate.TaskRequest{Engine: engine}}, func([]plan.Submission) int { return 1 }, deaf{}, log)),
 		Requests: running(t, actor.New(config("requests"), &orchestrate.TaskRequest{Engine: engine}, func(plan.Submission) int { return 1 }, deaf{}, log)),
 		Enqueuer: enqueuer, Finalizer: finalizer, Catalog: templates, Reads: k.store, Pauses: k.store, Purger: k.store,
-		Letters: k.store, Resumes: k.store, Leases: k.store, Due: k.store, Hub: hub, IDs: chance{}, Limits: app.DefaultLimits(),
+		Letters: k.store, Resumes: k.store, Bulk: k.store, Leases: k.store, Due: k.store, Hub: hub, IDs: chance{}, Limits: app.DefaultLimits(),
 		Thresholds: deadletter.Thresholds{
 			WaitingForDependencies: time.Hour, WaitingForRetry: 30 * time.Minute, StepsInProcess: 30 * time.Minute, Unserved: 10 * time.Minute,
 		},

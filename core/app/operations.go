@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/tasker-go/tasker/core/app/watch"
 	"github.com/tasker-go/tasker/core/domain/access"
@@ -31,6 +32,16 @@ const (
 	GetStep      Operation = "GetStep"
 	ResolveStep  Operation = "ResolveStep"
 	GetStepAudit Operation = "GetStepAudit"
+)
+
+// The operations on many tasks.
+const (
+	CreateTasks         Operation = "CreateTasks"
+	CancelTasks         Operation = "CancelTasks"
+	RetryTasks          Operation = "RetryTasks"
+	ListBulkOperations  Operation = "ListBulkOperations"
+	GetBulkOperation    Operation = "GetBulkOperation"
+	CancelBulkOperation Operation = "CancelBulkOperation"
 )
 
 // The operations on pauses.
@@ -117,6 +128,13 @@ var operations = map[Operation]access.Permission{
 	ResolveStep:  access.StepsResolve,
 	GetStepAudit: access.StepsRead,
 
+	CreateTasks:         access.TasksCreate,
+	CancelTasks:         access.TasksCancel,
+	RetryTasks:          access.TasksManage,
+	ListBulkOperations:  access.TasksRead,
+	GetBulkOperation:    access.TasksRead,
+	CancelBulkOperation: access.TasksManage,
+
 	PauseTask:       access.TasksManage,
 	ResumeTask:      access.TasksManage,
 	PauseTemplate:   access.TemplatesManage,
@@ -198,6 +216,22 @@ type TaskOperations interface {
 // WatchOperations follow tasks as they go on.
 type WatchOperations interface {
 	WatchTask(ctx context.Context, id ident.TaskID, tell func(watch.Update) error) error
+}
+
+// FollowOperations follow tasks and their steps, and wait for them.
+type FollowOperations interface {
+	FollowTask(ctx context.Context, id ident.TaskID, after string) (TaskEvents, error)
+	AwaitTask(ctx context.Context, id ident.TaskID, longest time.Duration, until []task.State) (Task, error)
+}
+
+// BatchOperations are about many tasks.
+type BatchOperations interface {
+	CreateTasks(ctx context.Context, all []CreateRequest, together bool) ([]BatchItem, error)
+	CancelTasks(ctx context.Context, r BulkRequest) (ports.BulkOperation, error)
+	RetryTasks(ctx context.Context, r BulkRequest) (ports.BulkOperation, error)
+	ListBulkOperations(ctx context.Context, limit int) ([]ports.BulkOperation, error)
+	GetBulkOperation(ctx context.Context, id string) (ports.BulkOperation, error)
+	CancelBulkOperation(ctx context.Context, id, by, why string) (ports.BulkOperation, error)
 }
 
 // StepOperations are about single steps.

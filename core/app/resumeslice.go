@@ -47,7 +47,7 @@ type slice struct {
 func (a *Application) ContinueResume(ctx context.Context, id uuid.UUID) (again bool, wait time.Duration, err error) {
 	at, err := a.Resumes.Resume(ctx, id)
 	if fault.Is(err, fault.CodeResumeNotFound) {
-		return false, 0, nil
+		return a.ContinueBulk(ctx, id) // the same job carries on both
 	}
 	if err != nil || at.State != ports.ResumeCanary && at.State != ports.ResumeRunning {
 		return false, 0, err

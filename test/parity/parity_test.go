@@ -17,9 +17,7 @@ import (
 )
 
 // onlyGRPC are operations without a route, with the reason.
-var onlyGRPC = map[app.Operation]string{
-	app.WatchTask: "REST gets its stream of events together with waiting",
-}
+var onlyGRPC = map[app.Operation]string{}
 
 func TestEveryOperationIsBehindBothDoors(t *testing.T) {
 	t.Parallel()

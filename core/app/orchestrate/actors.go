@@ -26,23 +26,29 @@ type Admitted struct {
 
 // Handle implements actor.Handler.
 func (a *TaskRequest) Handle(ctx context.Context, b actor.Batch[plan.Submission]) ([]Admitted, error) {
-	scope := ports.Scope{}
-	for i := range b.Messages {
-		s := &b.Messages[i]
-		if s.Identity != (plan.Identity{}) {
-			scope.Identities = append(scope.Identities, ports.IdentityClaim{Identity: s.Identity, Task: s.ID})
-		}
-		if b.Again {
-			scope.Probes = append(scope.Probes, s.ID)
-		}
-	}
 	var out []Admitted
-	err := a.run(ctx, b.Part, scope, func(snap *plan.Snapshot) (plan.Decision, error) {
+	err := a.run(ctx, b.Part, scopeOf(b.Messages, b.Again), func(snap *plan.Snapshot) (plan.Decision, error) {
 		d, became, err := plan.AfterSubmissions(snap, b.Messages, &a.blueprints)
 		out = admitted(d, became, snap.Now)
 		return d, err
 	})
 	return out, err
+}
+
+// scopeOf is what submissions claim, and, when they may have been stored before,
+// look up.
+func scopeOf(subs []plan.Submission, again bool) ports.Scope {
+	scope := ports.Scope{}
+	for i := range subs {
+		s := &subs[i]
+		if s.Identity != (plan.Identity{}) {
+			scope.Identities = append(scope.Identities, ports.IdentityClaim{Identity: s.Identity, Task: s.ID})
+		}
+		if again {
+			scope.Probes = append(scope.Probes, s.ID)
+		}
+	}
+	return scope
 }
 
 // admitted matches what was created with what was asked for: both are in the

@@ -26,7 +26,13 @@ type Event struct {
 }
 
 // ID is the place of the event in its task's history; Follow goes on after it.
-func (e *Event) ID() string { return e.cursor.String() }
+// It is empty for all but the last of those that Standing gives out.
+func (e *Event) ID() string {
+	if e.cursor == (cursor{}) {
+		return ""
+	}
+	return e.cursor.String()
+}
 
 // position is a place in the order in which the transactions of a task were
 // made: they lock it, so their times are in order. What workers begin is not in

@@ -2,6 +2,8 @@ package watch
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/ident"
@@ -196,4 +198,48 @@ func (f *Follower) Close() {
 
 func errLeaving() error {
 	return fault.New(fault.CodeShuttingDown, "the server is shutting down; follow the task from another").Later(leaveWait)
+}
+
+// Standing gives out, instead of the history so far, where the task stands: its
+// state, then the last of each step that has one, by number; the end of a task
+// comes last. The id of the last of them stands for all.
+func (f *Follower) Standing(ctx context.Context) (events []Event, ended bool, err error) {
+	var (
+		stands Event
+		steps  = map[int32]Event{}
+	)
+	for {
+		some, over, behind := f.take()
+		if behind {
+			if err := f.reread(ctx); err != nil {
+				return nil, false, err
+			}
+			continue
+		}
+		for _, e := range some {
+			f.at, f.asked = e.cursor, true
+			if e.No == 0 {
+				stands = e
+			} else {
+				steps[e.No] = e
+			}
+		}
+		if ended = over; len(some) == 0 || over {
+			break
+		}
+	}
+	if !ended {
+		events = append(events, stands)
+	}
+	for _, no := range slices.Sorted(maps.Keys(steps)) {
+		events = append(events, steps[no])
+	}
+	if ended {
+		events = append(events, stands)
+	}
+	for i := range events {
+		events[i].cursor = cursor{}
+	}
+	events[len(events)-1].cursor = f.at
+	return events, ended, nil
 }

@@ -38,6 +38,7 @@ const (
 	CodeDeadLetterOpen      Code = "dead_letter_open"       // the task has an open one already
 	CodeDeadLetterOld       Code = "dead_letter_superseded" // the task has a newer one
 	CodeResumeNotFound      Code = "resume_not_found"
+	CodeOperationNotFound   Code = "operation_not_found" // no such bulk operation
 	CodeKeyNotFound         Code = "key_not_found"
 	CodeKeyExists           Code = "key_exists"           // a key that is not revoked has the name
 	CodeKeyEnded            Code = "key_ended"            // the key is revoked or expired
@@ -68,7 +69,7 @@ var kinds = map[Code]Kind{
 	CodeTemplateDisabled: Refused,
 	CodeTaskNotFinished:  Refused, CodeTaskNotBlocked: Refused, CodeTaskNotStarted: Refused, CodeNoFailedSteps: Refused,
 	CodeDeadLetterNotFound: NotFound, CodeDeadLetterClosed: Refused, CodeDeadLetterOpen: Conflict,
-	CodeDeadLetterOld: Refused, CodeResumeNotFound: NotFound,
+	CodeDeadLetterOld: Refused, CodeResumeNotFound: NotFound, CodeOperationNotFound: NotFound,
 	CodeKeyNotFound: NotFound, CodeKeyExists: Conflict, CodeKeyEnded: Refused,
 	CodeTaskFinished: Refused, CodeIllegalTransition: Refused, CodeStaleResult: Refused,
 	CodeUnauthenticated: Unauthenticated, CodePermissionDenied: PermissionDenied, CodeMailboxFull: Unavailable,

@@ -38,6 +38,7 @@ type Submission struct {
 	Deadline            time.Time     // zero for what the template says
 	CorrelationID       uuid.UUID
 	ParentCorrelationID uuid.NullUUID
+	MustBeNew           bool // of a batch that is created together: a task that has its identity refuses the batch
 }
 
 // NewTask is a task to be stored with its steps.
