@@ -24,6 +24,9 @@ func told(cfg *configuration.Config, pools []app.PoolUse, version string) app.Co
 	}
 }
 
+// authFacts has nothing of tokens where none are accepted. A key set that is
+// found through its issuer is a published one like others: the contract has no
+// word of its own for it.
 func authFacts(a configuration.Auth) app.AuthFacts {
 	facts := app.AuthFacts{
 		Enabled: len(a.Keys()) > 0 || a.Tokens(), VerificationMethod: "none", APIKeyHeader: a.APIKeyHeader, APIKeys: len(a.Keys()),
@@ -31,6 +34,9 @@ func authFacts(a configuration.Auth) app.AuthFacts {
 	}
 	if a.Tokens() {
 		facts.VerificationMethod, facts.Issuer, facts.Audience, facts.Algorithms = string(a.VerificationMethod), a.Issuer, a.Audience, a.Algorithms
+	}
+	if a.Tokens() && a.VerificationMethod == configuration.VerifyOIDC {
+		facts.VerificationMethod = string(configuration.VerifyJWKS)
 	}
 	return facts
 }

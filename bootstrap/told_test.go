@@ -53,3 +53,21 @@ func TestWhatIsToldHoldsNoSecret(t *testing.T) {
 	require.Equal(t, 1, c.Auth.APIKeys)
 	require.Equal(t, []string{"control"}, c.Queues)
 }
+
+func TestWhatIsToldOfTokens(t *testing.T) {
+	t.Parallel()
+	none := configuration.Default()
+	require.Equal(t, "none", told(none, nil, "").Auth.VerificationMethod)
+	require.Empty(t, told(none, nil, "").Auth.Issuer)
+	for method, word := range map[configuration.VerificationMethod]string{
+		configuration.VerifyPublicKey: "public_key", configuration.VerifyJWKS: "jwks", configuration.VerifyOIDC: "jwks",
+	} {
+		cfg := configuration.Default()
+		a := &cfg.Orchestration.Web.Auth
+		a.Enabled, a.VerificationMethod, a.PublicKey, a.JWKSURL = true, method, "key", "https://issuer.example/keys"
+		a.Issuer, a.Audience, a.Algorithms = "issuer", "audience", []string{"ES256"}
+		f := told(cfg, nil, "").Auth
+		require.Equal(t, word, f.VerificationMethod)
+		require.Equal(t, []string{"issuer", "audience", "ES256"}, []string{f.Issuer, f.Audience, f.Algorithms[0]})
+	}
+}

@@ -29,14 +29,13 @@ const maxAnswers = 64
 // many ask at the same time. Errors are not kept. Who asks may leave; the
 // computation goes on for the others, under its own limit of time.
 func cached[Q comparable, A any](ctx context.Context, all *answers[Q, A], q Q, compute func(context.Context) (A, error)) (A, error) {
-	now := time.Now() //nolint:forbidigo // the age of an answer
-	all.mu.Lock()
-	a, ok := all.kept[q]
-	all.mu.Unlock()
-	if ok && now.Sub(a.at) < analyticsAge {
-		return a.value, nil
+	if value, fresh := all.fresh(q); fresh {
+		return value, nil
 	}
 	done := all.group.DoChan(fmt.Sprint(q), func() (any, error) {
+		if value, fresh := all.fresh(q); fresh { // computed between the two looks
+			return value, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), computeTime)
 		defer cancel()
 		value, err := compute(ctx)
@@ -52,6 +51,13 @@ func cached[Q comparable, A any](ctx context.Context, all *answers[Q, A], q Q, c
 		var none A
 		return none, ctx.Err()
 	}
+}
+
+func (all *answers[Q, A]) fresh(q Q) (A, bool) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	a, ok := all.kept[q]
+	return a.value, ok && time.Since(a.at) < analyticsAge //nolint:forbidigo // the age of an answer
 }
 
 // computeTime is how long an answer may take.
