@@ -63,7 +63,7 @@ func newDoors(cfg *configuration.Config, a *app.Application, h *app.Health, keys
 	var d doors
 	if web := cfg.Orchestration.Web; web.Enabled {
 		c := httpapi.Config{
-			Host: web.Host, Port: web.Port, RequestTimeout: web.RequestTimeout, MaxBodyBytes: int64(web.MaxBodyBytes),
+			Host: web.Host, Port: web.Port, RequestTimeout: web.RequestTimeout, MaxWait: web.MaxWait, MaxBodyBytes: int64(web.MaxBodyBytes),
 			Identity: tlsfiles.Peer, AllowedOrigins: web.CORS.AllowedOrigins,
 		}
 		if limits != nil { // a nil of its type is no nil Limiter

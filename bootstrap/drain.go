@@ -11,6 +11,7 @@ import (
 	"github.com/tasker-go/tasker/adapters/breaker"
 	"github.com/tasker-go/tasker/bootstrap/configuration"
 	"github.com/tasker-go/tasker/core/app/dispatch"
+	"github.com/tasker-go/tasker/core/app/watch"
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/ports"
 )
@@ -41,10 +42,11 @@ var drainModule = fx.Module("drain",
 		func() *draining { return &draining{} },
 		func(d *draining, b *breaker.UnitOfWork) ports.Admission { return admission{d, b} },
 	),
-	fx.Invoke(func(lc fx.Lifecycle, flag *draining, ways doors, d *dispatch.Dispatcher, cfg *configuration.Config, log *slog.Logger) {
+	fx.Invoke(func(lc fx.Lifecycle, flag *draining, ways doors, hub *watch.Hub, d *dispatch.Dispatcher, cfg *configuration.Config, log *slog.Logger) {
 		lc.Append(fx.StopHook(func(ctx context.Context) error {
 			flag.Store(true)
 			ways.drain()
+			hub.Leave() // who waits or follows is told to go elsewhere
 			ctx, cancel := context.WithTimeout(ctx, cfg.Orchestration.ShutdownTimeout)
 			defer cancel()
 			if err := d.Drain(ctx); err != nil {

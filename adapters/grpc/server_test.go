@@ -91,7 +91,7 @@ func TestReflectionListsTheServices(t *testing.T) {
 	slices.Sort(names)
 	require.Equal(t, []string{
 		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
-		"tasker.v1.AnalyticsService", "tasker.v1.ConfigService", "tasker.v1.DlqService", "tasker.v1.HealthService",
+		"tasker.v1.AnalyticsService", "tasker.v1.BatchService", "tasker.v1.ConfigService", "tasker.v1.DlqService", "tasker.v1.HealthService",
 		"tasker.v1.OperatorService", "tasker.v1.SecurityService", "tasker.v1.StepService",
 		"tasker.v1.TaskService", "tasker.v1.TemplateService",
 	}, names)
@@ -113,7 +113,7 @@ func TestWithoutReflectionAndHealth(t *testing.T) {
 	c := config
 	c.Reflection, c.Health = false, false
 	s := server(c, newFake())
-	require.Len(t, s.ServiceInfo(), 9)
+	require.Len(t, s.ServiceInfo(), 10)
 	s.Drain()
 	require.NoError(t, s.Shutdown(t.Context()))
 }

@@ -23,7 +23,7 @@ type Config struct {
 	Host           string        // empty for all addresses
 	Port           int           // 0 for any free one
 	RequestTimeout time.Duration // of the whole request; then 408
-	MaxWait        time.Duration // of requests that wait for a task; 0 for 60 s
+	MaxWait        time.Duration // of requests that wait for a task
 	MaxBodyBytes   int64         // of a request; more is 413
 
 	TLS            *tls.Config                      // nil for none

@@ -18,14 +18,8 @@ type WaitQuery struct {
 	Until string `query:"until" doc:"With wait: answer too once the task is in one of these states, with commas between." example:"steps_in_process,blocked_by_failures"`
 }
 
-// defaultMaxWait bounds waits where nothing is configured.
-const defaultMaxWait = 60 * time.Second
-
 // wait reads how long is waited, and for which states.
 func (q *WaitQuery) wait(longest time.Duration) (time.Duration, []task.State, error) {
-	if longest == 0 {
-		longest = defaultMaxWait
-	}
 	if q.Wait == "" {
 		if q.Until != "" {
 			return 0, nil, fault.In("until", fault.CodeInvalidField, "until is for requests with wait")

@@ -42,6 +42,7 @@ func Default() *Config {
 				Host:           "127.0.0.1",
 				Port:           8080,
 				RequestTimeout: 30 * time.Second,
+				MaxWait:        time.Minute,
 				MaxBodyBytes:   2 * mib,
 				Auth: Auth{
 					APIKeyHeader: "X-API-Key", VerificationMethod: VerifyPublicKey, Issuer: "tasker-core", Audience: "tasker-api",

@@ -39,6 +39,8 @@ type Web struct {
 	_ bindAddress `toml:"bind_address" env:"TASKER_WEB_BIND_ADDRESS"`
 	// Longest handling of a request, then 408.
 	RequestTimeout time.Duration `toml:"request_timeout_ms" range:"100..300000"`
+	// Longest wait of a request that waits for a task, whatever the former says.
+	MaxWait time.Duration `toml:"max_wait_ms" range:"0..3600000"`
 	// Largest request body; more than `limits.max_context_bytes`.
 	MaxBodyBytes int `toml:"max_body_bytes" range:"1024..67108864"`
 	// Serve beyond this machine without any API key, over HTTP and gRPC:
