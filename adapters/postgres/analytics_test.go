@@ -43,6 +43,7 @@ func TestATallyIsOfTheTasksThatAreThere(t *testing.T) {
 			took += r.CompletedAt.Sub(r.CreatedAt)
 		case task.Error, task.BlockedByFailures:
 			want.Failed++
+		default:
 		}
 		_, steps, err := f.Task(t.Context(), r.ID)
 		require.NoError(t, err)
@@ -52,6 +53,7 @@ func TestATallyIsOfTheTasksThatAreThere(t *testing.T) {
 				runs = append(runs, s.CompletedAt.Sub(s.LastAttemptedAt))
 			case step.Error:
 				runs = append(runs, s.LastFailureAt.Sub(s.LastAttemptedAt))
+			default:
 			}
 		}
 	}
