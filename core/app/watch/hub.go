@@ -117,6 +117,20 @@ func (h *Hub) TellOthers(tell func(context.Context) error) { h.tellOthers = tell
 // fault shutting_down. It may be called more than once.
 func (h *Hub) Leave() { h.leave.Do(func() { close(h.leaving) }) }
 
+// Waiting returns how many wait for changes: watchers and followers.
+func (h *Hub) Waiting() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, all := range h.watchers {
+		n += len(all)
+	}
+	for _, f := range h.feeds {
+		n += len(f.followers)
+	}
+	return n
+}
+
 // Leaving is closed by Leave.
 func (h *Hub) Leaving() <-chan struct{} { return h.leaving }
 
