@@ -25,6 +25,7 @@ type LifeStore interface {
 	Store
 	ports.Letters
 	ports.Resumes
+	ports.BulkOperations
 	ports.Pauses
 	ports.Purger
 }
@@ -44,6 +45,7 @@ func RunLife(t *testing.T, open func(*testing.T) Harness) {
 		"tasks that stand still":                         standingTasks,
 		"a step that nobody serves is told once":         unservedLooked,
 		"a bulk resume keeps how far it has come":        resumeKept,
+		"a bulk operation keeps how far it has come":     bulkKept,
 		"a bulk resume finds open letters, in order":     resumeNext,
 		"what became of what was resumed":                resumeOutcome,
 		"of a paused namespace nothing is claimed":       pauseNamespace,

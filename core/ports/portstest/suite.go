@@ -31,6 +31,7 @@ type Store interface {
 	ports.StepQueue
 	ports.DueStore
 	ports.TaskReads
+	ports.TaskHistory
 	ports.TemplateStore
 }
 
@@ -73,6 +74,7 @@ func Run(t *testing.T, open func(*testing.T) Harness) {
 		"a lost lease is found, and only that":              lostLeases,
 		"cancel ends enqueued, running and waiting steps":   cancelAll,
 		"an unknown task is not found":                      unknownTask,
+		"the history of many tasks":                         historyOfMany,
 		"a root with a thousand children":                   fanOut,
 		"random workflows end as their outcomes say":        randomRuns,
 		"the same template is the same revision":            sameTemplate,
