@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/ident"
@@ -21,12 +22,12 @@ type Follower struct {
 	feed *feed
 	wake chan struct{}
 
-	at     cursor  // of the last event given out
-	asked  bool    // at is one
-	replay []Event // given out before what follows in the feed
-	next   int     // number of the next event of the feed
-	told   map[key]bool
-	until  int // told matters up to here
+	at     cursor       // of the last event given out
+	asked  bool         // at is one
+	replay []Event      // given out before what follows in the feed
+	next   int          // number of the next event of the feed
+	told   map[key]bool // given out from the history, and perhaps not in the feed yet
+	until  time.Time    // told matters up to here
 }
 
 // Follow begins to follow a task after the event with the given id, or from its
@@ -76,8 +77,9 @@ func (f *Follower) begin(ctx context.Context) error {
 	return f.reread(ctx)
 }
 
-// join takes a place in what the hub holds, if that is enough. The caller holds
-// the lock.
+// join takes a place in what the hub holds, if that is enough. It is not for a
+// cursor that the feed does not have: it may be further than the feed, from a
+// server that has heard of more. The caller holds the lock.
 func (f *Follower) join() bool {
 	feed := f.feed
 	if !f.asked {
@@ -90,12 +92,7 @@ func (f *Follower) join() bool {
 			return true
 		}
 	}
-	if feed.begins > 0 {
-		return false
-	}
-	f.replay = unseen(feed.events, f.at)
-	f.next = feed.end()
-	return true
+	return false
 }
 
 // reread goes on from the history. What the feed gets meanwhile is told after
@@ -121,9 +118,7 @@ func (f *Follower) reread(ctx context.Context) error {
 	if f.asked {
 		f.replay = unseen(events, f.at)
 	}
-	f.hub.mu.Lock()
-	f.next, f.until = next, f.feed.end()
-	f.hub.mu.Unlock()
+	f.next, f.until = next, events[len(events)-1].At.Add(overlap)
 	return nil
 }
 
@@ -168,13 +163,13 @@ func (f *Follower) take() (events []Event, ended, behind bool) {
 	}
 	for f.next < feed.end() && len(events) < portion {
 		e := &feed.events[f.next-feed.begins]
-		if f.next >= f.until || !f.told[e.key()] {
+		if e.At.After(f.until) {
+			f.told = nil
+		}
+		if !f.told[e.key()] {
 			events = append(events, *e)
 		}
 		f.next++
-	}
-	if f.next >= f.until {
-		f.told = nil
 	}
 	return events, f.next == feed.end() && feed.over(), false
 }

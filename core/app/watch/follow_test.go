@@ -170,6 +170,29 @@ func TestACutLosesNothingAndRepeatsNothing(t *testing.T) {
 	}
 }
 
+// Who goes on at a server that has not heard yet of what was seen elsewhere is
+// not told it twice.
+func TestGoingOnWhereLessIsKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2, 3)
+	here, there := w.servers[0], w.servers[1]
+	id := here.begin(t)
+	whole, lags := here.follow(t, id, ""), there.follow(t, id, "")
+	_, _, err := lags.Next(t.Context()) // so that the other server has a feed
+	require.NoError(t, err)
+	w.deaf.Store(true)
+	for range 2 {
+		here.settle(t, here.claim(t, 10), nil)
+	}
+	seen, _, err := whole.Next(t.Context())
+	require.NoError(t, err)
+	require.Len(t, seen, 2+3+3*3+1)
+	goes := there.follow(t, id, seen[len(seen)-2].ID())
+	w.deaf.Store(false)
+	here.settle(t, here.claim(t, 10), nil)
+	require.Equal(t, append([]string{said(seen[len(seen)-1])}, saidAll(rest(t, whole))...), saidAll(rest(t, goes)))
+}
+
 // One that does not read is not waited for, and is told all the same.
 func TestASlowFollowerReadsTheHistory(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type world struct {
 	db      *memory.Database
 	servers []*server
 	of      ports.StoredTemplate
+	deaf    atomic.Bool // nobody hears of anything
 }
 
 type server struct {
@@ -93,6 +95,9 @@ func newWorld(t testing.TB, servers, width int) *world {
 
 // heard tells the other servers of a commit.
 func (s *server) heard() {
+	if s.world.deaf.Load() {
+		return
+	}
 	for _, other := range s.world.servers {
 		if other != s {
 			other.hub.Elsewhere()
