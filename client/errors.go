@@ -117,7 +117,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether target is the code of e.
 func (e *Error) Is(target error) bool {
-	c, ok := target.(Code) //nolint:errorlint // errors.Is asks for each error of the chain by itself
+	c, ok := target.(Code)
 	return ok && c == e.Code
 }
 

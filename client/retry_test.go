@@ -78,22 +78,24 @@ func TestWhatIsSafeIsTriedAgain(t *testing.T) {
 		asked int32
 		code  client.Code // empty for success
 	}{
-		"a read":                          {[]http.HandlerFunc{down, cut, full}, read, 4, ""},
-		"a read, but not for ever":        {[]http.HandlerFunc{down, down, down, down}, read, 4, client.ErrDatabaseDown},
-		"a read of what is not there":     {[]http.HandlerFunc{refuse(404, "task_not_found", "")}, read, 1, client.ErrTaskNotFound},
-		"a read that meets a defect":      {[]http.HandlerFunc{refuse(500, "internal", "")}, read, 1, client.ErrInternal},
-		"a gateway that is alone":         {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }}, read, 2, ""},
-		"a create with a key":             {[]http.HandlerFunc{down, cut}, create(keyed), 3, ""},
-		"a create of strict identity":     {[]http.HandlerFunc{cut}, create(strict), 2, ""},
-		"a create of unknown outcome":     {[]http.HandlerFunc{down}, create(plain), 1, client.ErrDatabaseDown},
-		"a create that was cut":           {[]http.HandlerFunc{cut}, create(plain), 1, client.ErrUnreachable},
-		"a create that was not begun":     {[]http.HandlerFunc{full, refuse(429, "rate_limited", "")}, create(plain), 3, ""},
-		"an action of unknown outcome":    {[]http.HandlerFunc{down}, act, 1, client.ErrDatabaseDown},
-		"an action that was not begun":    {[]http.HandlerFunc{full}, act, 2, ""},
-		"a duplicate is one with a key":   {[]http.HandlerFunc{refuse(409, "task_exists", "")}, create(keyed), 1, client.ErrTaskExists},
-		"a page of a proxy is no answer":  {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }}, read, 1, client.ErrBadAnswer},
-		"an answer that is not JSON":      {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }}, read, 1, client.ErrBadAnswer},
-		"a redirect, which may lead away": {[]http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://example.org", 302) }}, read, 1, client.ErrBadAnswer},
+		"a read":                         {[]http.HandlerFunc{down, cut, full}, read, 4, ""},
+		"a read, but not for ever":       {[]http.HandlerFunc{down, down, down, down}, read, 4, client.ErrDatabaseDown},
+		"a read of what is not there":    {[]http.HandlerFunc{refuse(404, "task_not_found", "")}, read, 1, client.ErrTaskNotFound},
+		"a read that meets a defect":     {[]http.HandlerFunc{refuse(500, "internal", "")}, read, 1, client.ErrInternal},
+		"a gateway that is alone":        {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }}, read, 2, ""},
+		"a create with a key":            {[]http.HandlerFunc{down, cut}, create(keyed), 3, ""},
+		"a create of strict identity":    {[]http.HandlerFunc{cut}, create(strict), 2, ""},
+		"a create of unknown outcome":    {[]http.HandlerFunc{down}, create(plain), 1, client.ErrDatabaseDown},
+		"a create that was cut":          {[]http.HandlerFunc{cut}, create(plain), 1, client.ErrUnreachable},
+		"a create that was not begun":    {[]http.HandlerFunc{full, refuse(429, "rate_limited", "")}, create(plain), 3, ""},
+		"an action of unknown outcome":   {[]http.HandlerFunc{down}, act, 1, client.ErrDatabaseDown},
+		"an action that was not begun":   {[]http.HandlerFunc{full}, act, 2, ""},
+		"a duplicate is one with a key":  {[]http.HandlerFunc{refuse(409, "task_exists", "")}, create(keyed), 1, client.ErrTaskExists},
+		"a page of a proxy is no answer": {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }}, read, 1, client.ErrBadAnswer},
+		"an answer that is not JSON":     {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }}, read, 1, client.ErrBadAnswer},
+		"a redirect, which may lead away": {[]http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://example.org", http.StatusFound)
+		}}, read, 1, client.ErrBadAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -264,7 +266,7 @@ func TestCredentials(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrPermissionDenied)
 		var e *client.Error
 		require.ErrorAs(t, err, &e)
-		require.True(t, (e.HTTPStatus == 403) != (e.GRPCCode == codes.PermissionDenied))
+		require.NotEqual(t, e.HTTPStatus == http.StatusForbidden, e.GRPCCode == codes.PermissionDenied)
 	})
 	for _, address := range []string{d.restAddr, d.grpcAddr} {
 		_, err := dial(t, address).TaskPage(t.Context(), client.TaskQuery{}, "")

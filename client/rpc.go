@@ -125,9 +125,16 @@ func ofStatus(ctx context.Context, err error, header metadata.MD) *Error {
 	if len(e.Fields) > 0 {
 		e.Field = e.Fields[0].Field
 	}
+	ended := ctx.Err()
+	if s.Code() == codes.DeadlineExceeded { // the server knows the deadline, and may be the first to see that it has passed
+		ended = context.DeadlineExceeded
+	}
+	if said && e.Code == ErrDeadlineExceeded {
+		e.Err = ended
+	}
 	if !said {
-		if ctx.Err() != nil {
-			e = ofContext(ctx.Err())
+		if ended != nil {
+			e = ofContext(ended)
 			e.GRPCCode = s.Code()
 			return e
 		}
