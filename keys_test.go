@@ -82,7 +82,7 @@ func TestKeysOfARunningServer(t *testing.T) {
 	status, got = ask(http.MethodPost, "/v1/keys", second, `{"name":"wider","permissions":["tasks:create"]}`)
 	require.Equal(t, http.StatusForbidden, status, got)
 	status, got = ask(http.MethodPost, "/v1/keys/"+first[1]+"/rotate", second, "")
-	require.Equal(t, http.StatusNotFound, status, got, "a key of all namespaces is not seen from one")
+	require.Equal(t, http.StatusNotFound, status, "a key of all namespaces is not seen from one: %v", got)
 
 	code, out, errs = runKeysCommand(t, append(db, "rotate", first[1], "--grace", "0s")...)
 	require.Equal(t, 0, code, errs)

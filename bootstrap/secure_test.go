@@ -43,7 +43,7 @@ func TestSecuredDoors(t *testing.T) {
 	}
 	transport := &http.Transport{TLSClientConfig: web.Client(), ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	get := func(path string) (status int, proto string, header http.Header, body string) {
+	get := func(path string) (code int, proto string, header http.Header, body string) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+local(s.http)+path, nil)
 		require.NoError(t, err)
 		r.Header.Set("Origin", "https://console.example")

@@ -251,7 +251,7 @@ func (r *Remote) get(ctx context.Context, address string, into any) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was read
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s, want 200 OK", address, resp.Status)
 	}

@@ -295,7 +295,7 @@ const (
 // firstID returns the smallest id of a moment, as tasker.partition_bound does.
 func firstID(at time.Time) ident.TaskID {
 	var id ident.TaskID
-	ms := uint64(min(max(0, at.UnixMilli()), 1<<48-1)) //nolint:gosec // G115: clamped
+	ms := uint64(min(max(0, at.UnixMilli()), 1<<48-1))
 	binary.BigEndian.PutUint64(id[:8], ms<<16)
 	return id
 }

@@ -143,7 +143,7 @@ func (s *search) byCorrelation(ctx context.Context, open []string) error {
 }
 
 // span is tasker.id_span: a number for every 17 minutes.
-func span(id ident.TaskID) int32 { return int32(binary.BigEndian.Uint32(id[:4]) >> 4) } //nolint:gosec // G115: 28 bits
+func span(id ident.TaskID) int32 { return int32(binary.BigEndian.Uint32(id[:4]) >> 4) }
 
 func spanStart(n int32) (id ident.TaskID) {
 	binary.BigEndian.PutUint32(id[:4], uint32(n)<<4) //nolint:gosec // G115: 28 bits

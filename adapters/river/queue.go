@@ -115,9 +115,7 @@ func (q *Queue) Claim(b *pgx.Batch, r ports.ClaimRequest, server int32, clockOff
 				// Nothing was looked at: whatever was asked for may be there.
 				q.paused.Store(!paused)
 				reply.Again = true
-				for i, n := range r.Limits {
-					reply.Taken[i] = n
-				}
+				copy(reply.Taken, r.Limits)
 			}
 		}
 		return rows.Err()

@@ -41,7 +41,7 @@ func (c Cursor) Text(f ports.TaskFilter, p ports.TaskPage) string {
 	if !c.After.At.IsZero() {
 		micro = c.After.At.UnixMicro()
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(micro)) //nolint:gosec // G115: as it is
+	b = binary.BigEndian.AppendUint64(b, uint64(micro))
 	b = append(b, c.After.ID[:]...)
 	b = binary.BigEndian.AppendUint32(b, c.Page)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Total+1)) //nolint:gosec // G115: from 0
@@ -61,7 +61,7 @@ func ParseCursor(text string, f ports.TaskFilter, p ports.TaskPage) (Cursor, err
 	if (p.Order == ports.ByCreation) != (micro == 0) || c.After.IsZero() || c.Page < 2 || total > maxTotal {
 		return Cursor{}, noCursor()
 	}
-	c.Total = int64(total) - 1 //nolint:gosec // G115: checked above
+	c.Total = int64(total) - 1
 	if micro != 0 {
 		c.After.At = time.UnixMicro(micro).UTC()
 		if y := c.After.At.Year(); y < 1 || y > 9999 {

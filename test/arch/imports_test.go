@@ -70,10 +70,13 @@ func TestArrowsPointOneWay(t *testing.T) {
 	t.Parallel()
 	core := module + "/core"
 	for pattern, allowed := range map[string][]string{
-		"./core/ports":        {core + "/domain", "github.com/google/uuid"},
-		"./core/app/...":      {core + "/domain", core + "/ports", core + "/app", "github.com/google/uuid", "golang.org/x/sync"},
-		"./worker/...":        {module + "/api", core + "/domain", module + "/worker"},
-		".":                   {module + "/bootstrap", module + "/worker"},
+		"./core/ports":   {core + "/domain", "github.com/google/uuid"},
+		"./core/app/...": {core + "/domain", core + "/ports", core + "/app", "github.com/google/uuid", "golang.org/x/sync"},
+		"./worker/...":   {module + "/api", core + "/domain", module + "/worker"},
+		".":              {module + "/bootstrap", module + "/worker", core}, // and no adapter
+		"./client/...": {
+			module + "/api", core + "/domain", "google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto",
+		},
 		"./cmd/tasker-server": {module},
 	} {
 		for pkg, deps := range imports(t, pattern) {

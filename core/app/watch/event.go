@@ -85,7 +85,7 @@ func parseCursor(id string) (c cursor, ok bool) {
 	if err1 != nil || err2 != nil || err3 != nil {
 		return c, false
 	}
-	c = cursor{position{int64(at), int64(rank) + rankCreated}, uint32(begun)} //nolint:gosec // G115: bounded above
+	c = cursor{position{int64(at), int64(rank) + rankCreated}, uint32(begun)}
 	return c, c.String() == id
 }
 
@@ -95,7 +95,7 @@ func mark(no, dispatch int32) uint32 {
 	z += 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return uint32(z ^ z>>31)
+	return uint32(z ^ z>>31) //nolint:gosec // G115: a hash, cut
 }
 
 func (e *Event) begins() bool { return e.Step == step.InProgress }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/google/uuid"
+
 	"github.com/tasker-go/tasker/core/app/watch"
 	"github.com/tasker-go/tasker/core/domain/fault"
 	"github.com/tasker-go/tasker/core/domain/ident"
@@ -205,7 +206,7 @@ func TestASlowFollowerReadsTheHistory(t *testing.T) {
 	require.NoError(t, err)
 	var fast []watch.Event
 	done := make(chan struct{})
-	go func() { fast = rest(t, quick); close(done) }()
+	go func() { fast = rest(t, quick); close(done) }() //nolint:testifylint // a failure there ends that goroutine, and this one by its context
 	for {
 		c := s.claim(t, 100)
 		if len(c) == 0 {

@@ -178,7 +178,7 @@ func changesListed(t *testing.T, s SecurityStore, _ func(time.Duration)) {
 	want := change("1")
 	want.ID, want.At = rest[0].ID, rest[0].At
 	require.Equal(t, want, rest[0])
-	require.WithinDuration(t, time.Now(), want.At, time.Minute)
+	require.WithinDuration(t, want.At, time.Now(), time.Minute)
 }
 
 func changesSelected(t *testing.T, s SecurityStore, shift func(time.Duration)) {
@@ -202,7 +202,7 @@ func changesSelected(t *testing.T, s SecurityStore, shift func(time.Duration)) {
 	} {
 		got, err := s.Changes(t.Context(), c.f, 0, 10)
 		require.NoError(t, err)
-		require.Equal(t, len(c.want), len(got), name)
+		require.Len(t, got, len(c.want), name)
 		for i := range c.want {
 			require.Equal(t, c.want[i], got[i], name)
 		}
