@@ -57,7 +57,7 @@ type TaskFilterBody struct {
 	Namespace       *string  `json:"namespace,omitempty" nullable:"true"`
 	Name            *string  `json:"name,omitempty" nullable:"true"`
 	Version         *string  `json:"version,omitempty" nullable:"true"`
-	Status          []string `json:"status,omitempty" nullable:"true" doc:"A word alone, too."`
+	Status          []string `json:"status,omitempty" nullable:"true" doc:"A word alone, too. Here pending is that state alone."`
 	Initiator       *string  `json:"initiator,omitempty" nullable:"true"`
 	SourceSystem    *string  `json:"source_system,omitempty" nullable:"true"`
 	Tags            []string `json:"tags,omitempty" nullable:"true" doc:"A word alone, too."`
@@ -240,7 +240,7 @@ func decodeBulkTasks(body []byte) (app.BulkRequest, []string, error) {
 	if err != nil {
 		return r, nil, err
 	}
-	if r.Filter, err = q.filter(); err != nil {
+	if r.Filter, err = q.filter(true); err != nil {
 		if f := fault.Of(err); f.Field != "" {
 			copied := *f
 			copied.Field = "filter." + f.Field

@@ -93,7 +93,7 @@ func registerLists(a *api, s Service) {
 }
 
 func listTasks(ctx context.Context, s Service, in *listInput) (*listOutput, error) {
-	f, err := in.filter()
+	f, err := in.filter(false)
 	if err != nil {
 		return nil, err
 	}
@@ -148,14 +148,19 @@ func listTasks(ctx context.Context, s Service, in *listInput) (*listOutput, erro
 	return out, nil
 }
 
-// filter reads the parameters.
-func (q *TaskQuery) filter() (ports.TaskFilter, error) {
+// filter reads the parameters. Exact: the word pending means that state alone,
+// for those who change what they select.
+func (q *TaskQuery) filter(exact bool) (ports.TaskFilter, error) {
 	f := ports.TaskFilter{
 		Namespace: q.Namespace, Name: q.Name, Version: q.Version, Initiator: q.Initiator, SourceSystem: q.SourceSystem,
 		Tags: words(q.Tags), Error: q.Error,
 	}
 	var err error
-	if f.States, err = statesOf(words(q.Status)); err != nil {
+	pending := slices.DeleteFunc(task.States(), func(s task.State) bool { return s == task.Complete })
+	if exact {
+		pending = []task.State{task.Pending}
+	}
+	if f.States, err = statesOf(words(q.Status), pending); err != nil {
 		return f, err
 	}
 	if q.CorrelationID != "" {
@@ -200,18 +205,14 @@ func words(given []string) []string {
 
 // statesOf reads the filter by status: states, or one of the two words of the
 // contract, completed and pending. The latter means all that is not complete.
-func statesOf(given []string) ([]task.State, error) {
+func statesOf(given []string, pending []task.State) ([]task.State, error) {
 	var states []task.State
 	for _, word := range given {
 		switch word {
 		case "completed":
 			states = append(states, task.Complete)
 		case task.Pending.String():
-			for _, s := range task.States() {
-				if s != task.Complete {
-					states = append(states, s)
-				}
-			}
+			states = append(states, pending...)
 		default:
 			s, err := task.ParseState(word)
 			if err != nil {

@@ -105,7 +105,7 @@ var originals = []original{
 	},
 	{
 		keys: []string{"orchestration.web.config_endpoint_enabled"},
-		why:  "this version does not serve its configuration",
+		why:  "GET /config is always served, to those who may read it",
 	},
 	{
 		keys: []string{"orchestration.web.auth.jwt_private_key", "orchestration.web.auth.jwt_token_expiry_hours"},
