@@ -53,8 +53,7 @@ func TestTwoServersShareTheWork(t *testing.T) {
 	w.ask(a) // b is asked for nothing
 	stop := w.load(within(t, limit), 100)
 	eventually(t, "both run steps", func() bool { return w.begun(t, a.PID) > 50 && w.begun(t, b.PID) > 50 })
-	a.Signal(killed)
-	<-a.Exited
+	w.killInMidStep(t, a)
 	sofar := w.begun(t, b.PID)
 	w.ask(b)
 	eventually(t, "the other one goes on", func() bool { return w.begun(t, b.PID) > sofar+100 })
@@ -69,8 +68,7 @@ func TestTwoServersShareTheWork(t *testing.T) {
 	stop = w.load(within(t, limit), 100)
 	sofar = w.begun(t, b.PID)
 	eventually(t, "both run steps", func() bool { return w.begun(t, b.PID) > sofar+50 && w.begun(t, c.PID) > 50 })
-	b.Signal(killed)
-	<-b.Exited
+	w.killInMidStep(t, b)
 	sofar = w.begun(t, c.PID)
 	eventually(t, "the new one goes on", func() bool { return w.begun(t, c.PID) > sofar+100 })
 	require.NoError(t, stop())

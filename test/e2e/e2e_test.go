@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -206,6 +208,50 @@ func (w *world) begun(t *testing.T, pid int) int {
 		}
 	}
 	return n
+}
+
+// killInMidStep kills a server while a handler of its runs: it is halted first,
+// to see whether one does.
+func (w *world) killInMidStep(t *testing.T, p *program.Process) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; {
+		p.Signal(syscall.SIGSTOP)
+		eventually(t, "the server is halted", func() bool { return halted(p.PID) })
+		if w.running(t, p.PID) > 0 {
+			break
+		}
+		require.True(t, time.Now().Before(deadline), "no step runs")
+		p.Signal(syscall.SIGCONT)
+	}
+	p.Signal(killed)
+	<-p.Exited
+}
+
+// running returns how many handlers of a process have begun and not ended.
+func (w *world) running(t *testing.T, pid int) int {
+	t.Helper()
+	open := map[string]bool{}
+	for _, l := range w.lines(t) {
+		switch {
+		case l.PID != pid:
+		case l.Kind == runlog.Begin:
+			open[l.Run] = true
+		default:
+			delete(open, l.Run)
+		}
+	}
+	return len(open)
+}
+
+// halted reports whether a process is stopped; where that cannot be seen, it is
+// taken to be.
+func halted(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(raw), ") ")
+	return strings.HasPrefix(state, "T")
 }
 
 // connect waits for PostgreSQL: a test may have killed it a moment ago.
