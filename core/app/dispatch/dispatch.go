@@ -133,14 +133,6 @@ func (d *Dispatcher) Serve(runner ports.Runner, declared []plan.Queue, n int) {
 	}
 }
 
-// Served reports whether a worker has declared the handler.
-func (d *Dispatcher) Served(q plan.Queue) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, ok := d.lanes[q]
-	return ok
-}
-
 // Declared returns what the workers of this server serve.
 func (d *Dispatcher) Declared() []plan.Queue {
 	d.mu.Lock()
